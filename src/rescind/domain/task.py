@@ -1,0 +1,89 @@
+"""A task as a value, and the rules about its next step."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from rescind.domain.branch import Protocol
+from rescind.domain.states import State
+from rescind.errors import Retry
+
+MOST_COUNTED_ATTEMPTS = 3  #: attempts that may end in a retryable error
+MOST_LOST_WORKERS = 5  #: attempts that may end because their worker died
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far the current attempt has come. `rows` are written, `bytes` read; totals where known."""
+
+    phase: str = "waiting"
+    rows: int = 0
+    rows_total: int | None = None
+    bytes: int = 0
+    bytes_total: int | None = None
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Why an attempt ended: what the task document shows as `error`."""
+
+    code: str
+    detail: str
+    advice: str
+    retry: Retry
+    details: dict[str, Any] = field(default_factory=dict)
+
+
+LOST_WORKER = Problem(
+    "worker-lost",
+    "The worker died or fell silent; the attempt was taken back and nothing was changed.",
+    "Retry the task; if it happens again, look for what ends the worker (memory, an operator).",
+    Retry.counted,
+)
+
+
+@dataclass(frozen=True)
+class Task:
+    """A row of the ledger. `attempt` is 0 before the first claim and the fencing token from then on."""
+
+    id: str
+    name: str
+    args: dict[str, Any]
+    targets: tuple[str, ...]
+    state: State
+    attempt: int
+    beat: int
+    stop_requested: bool
+    created_at: datetime
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    changed_at: datetime | None = None  #: when `state` last changed, or a stop was asked for
+    not_before: datetime | None = None
+    waiting_for: str | None = None
+    protocol: Protocol | None = None
+    retry_of: str | None = None
+    errors: int = 0
+    losses: int = 0
+    worker: str | None = None  #: the process at work, as `str(ProcessId)`
+    progress: Progress = Progress()
+    receipt: dict[str, Any] | None = None
+    problem: Problem | None = None
+
+
+def after_abort(task: Task) -> State:
+    """Where an aborting task goes once its rollback is proven. `task` carries the counts and the problem.
+
+    A stop wins over everything; a final error, or one too many, ends the task; all else is tried again.
+    """
+    if task.stop_requested:
+        return State.stopped
+    problem = task.problem
+    if problem is None or problem.retry is Retry.free:
+        return State.queued
+    if problem.retry is Retry.never:
+        return State.failed
+    if task.losses >= MOST_LOST_WORKERS or task.errors >= MOST_COUNTED_ATTEMPTS:
+        return State.failed
+    return State.queued

@@ -1,0 +1,73 @@
+"""The branches that may exist in some database: registered before they open, kept as long as their task."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, insert, select, update
+
+from rescind.domain.branch import BranchId, Protocol
+from rescind.domain.task import Task
+from rescind.ledger import tables, tasks
+from rescind.ledger.engine import now
+
+_b = tables.branch
+
+
+@dataclass(frozen=True)
+class Registered:
+    """One registered branch. `ended`: its own worker has closed its session."""
+
+    id: BranchId
+    target: str
+    protocol: Protocol
+    session: str
+    ended: bool
+
+
+def register(connection: Connection, task: Task, branch: BranchId, target: str, protocol: Protocol, session: str) -> bool:
+    """The guarded UPDATE first, then the INSERT; False: this attempt is not at work any more.
+
+    An INSERT … WHERE EXISTS would slip past a recovery that runs at the same time (PROTOCOL R6).
+    """
+    if not tasks.hold_attempt(connection, task):
+        return False
+    connection.execute(
+        insert(_b).values(
+            task=branch.task,
+            attempt=branch.attempt,
+            branch=branch.branch,
+            target=target,
+            protocol=protocol,
+            session=session,
+            registered_at=now(),
+        )
+    )
+    return True
+
+
+def mark_ended(connection: Connection, branch: BranchId) -> None:
+    """The owner has closed the session, so that nobody needs to end it."""
+    where = (_b.c.task == branch.task, _b.c.attempt == branch.attempt, _b.c.branch == branch.branch)
+    connection.execute(update(_b).where(*where).values(ended_at=now()))
+
+
+def of_attempt(connection: Connection, task: Task, ledger: tuple[str, int]) -> list[Registered]:
+    """The branches of the task's current attempt, in their order."""
+    query = select(_b).where(_b.c.task == task.id, _b.c.attempt == task.attempt).order_by(_b.c.branch)
+    return [
+        Registered(
+            BranchId(*ledger, row.task, row.attempt, row.branch),
+            row.target,
+            Protocol(row.protocol),
+            row.session,
+            row.ended_at is not None,
+        )
+        for row in connection.execute(query)
+    ]
+
+
+def session_of(connection: Connection, branch: BranchId) -> str | None:
+    """The session that a branch was registered with, if it is known."""
+    where = (_b.c.task == branch.task, _b.c.attempt == branch.attempt, _b.c.branch == branch.branch)
+    return connection.execute(select(_b.c.session).where(*where)).scalar_one_or_none()

@@ -1,0 +1,168 @@
+"""The ledger's tables. A change here needs a migration beside it (tests compare the two)."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    DateTime,
+    Dialect,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+)
+from sqlalchemy.types import TypeDecorator
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """An aware UTC time in Python; a zoneless one in the database, which every dialect has."""
+
+    impl = DateTime
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        return None if value is None else value.astimezone(UTC).replace(tzinfo=None)
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
+        return None if value is None else value.replace(tzinfo=UTC)
+
+
+_Id = String(36)
+
+#: Who this ledger is: one row. The id is part of every branch's name; the incarnation rises when a ledger
+#: is restored from a backup (PROTOCOL R4, R9).
+identity = Table(
+    "identity",
+    metadata,
+    Column("one", Integer, primary_key=True, autoincrement=False),
+    Column("ledger", String(12), nullable=False),
+    Column("incarnation", Integer, nullable=False),
+)
+
+task = Table(
+    "task",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("name", String(200), nullable=False),
+    Column("args", JSON, nullable=False),
+    Column("upload", _Id, index=True),
+    Column("state", String(16), nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("beat", BigInteger, nullable=False),
+    Column("stop_requested", Boolean, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("started_at", UtcDateTime),
+    Column("finished_at", UtcDateTime),
+    Column("changed_at", UtcDateTime, nullable=False),
+    Column("announced_at", UtcDateTime),
+    Column("not_before", UtcDateTime),
+    Column("waiting_for", Text),
+    Column("protocol", String(16)),
+    Column("retry_of", _Id, unique=True),
+    Column("errors", Integer, nullable=False),
+    Column("losses", Integer, nullable=False),
+    Column("worker", String(255)),
+    Column("phase", String(40), nullable=False),
+    Column("rows", BigInteger, nullable=False),
+    Column("rows_total", BigInteger),
+    Column("bytes", BigInteger, nullable=False),
+    Column("bytes_total", BigInteger),
+    Column("receipt", JSON(none_as_null=True)),
+    Column("problem", JSON(none_as_null=True)),
+    Index(None, "state", "created_at", "id"),
+)
+
+#: The targets of a task, in the order of its branches.
+task_target = Table(
+    "task_target",
+    metadata,
+    Column("task", _Id, ForeignKey("task.id", ondelete="CASCADE"), primary_key=True),
+    Column("branch", Integer, primary_key=True, autoincrement=False),
+    Column("target", String(100), nullable=False, index=True),
+)
+
+#: Every branch that may exist, written BEFORE it opens (PROTOCOL R6). `ended_at`: its owner has closed it.
+branch = Table(
+    "branch",
+    metadata,
+    Column("task", _Id, ForeignKey("task.id", ondelete="CASCADE"), primary_key=True),
+    Column("attempt", Integer, primary_key=True, autoincrement=False),
+    Column("branch", Integer, primary_key=True, autoincrement=False),
+    Column("target", String(100), nullable=False),
+    Column("protocol", String(16), nullable=False),
+    Column("session", String(255), nullable=False),
+    Column("registered_at", UtcDateTime, nullable=False),
+    Column("ended_at", UtcDateTime),
+)
+
+event = Table(
+    "event",
+    metadata,
+    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
+    Column("task", _Id, ForeignKey("task.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("at", UtcDateTime, nullable=False),
+    Column("kind", String(40), nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("detail", JSON, nullable=False),
+)
+
+reject = Table(
+    "reject",
+    metadata,
+    Column("task", _Id, ForeignKey("task.id", ondelete="CASCADE"), primary_key=True),
+    Column("ordinal", Integer, primary_key=True, autoincrement=False),
+    Column("record", BigInteger, nullable=False),
+    Column("column_name", Text),
+    Column("value", Text),
+    Column("reason", Text, nullable=False),
+)
+
+upload = Table(
+    "upload",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("filename", Text),
+    Column("content_type", String(255)),
+    Column("content_encoding", String(40)),
+    Column("length", BigInteger, nullable=False),
+    Column("sha256", String(64), nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("deleted_at", UtcDateTime),
+)
+
+idempotency_key = Table(
+    "idempotency_key",
+    metadata,
+    Column("key", String(255), primary_key=True),
+    Column("hash", String(64), nullable=False),
+    Column("task", _Id, ForeignKey("task.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("created_at", UtcDateTime, nullable=False),
+)
+
+#: Tables that Rescind made, and by which task. The demo's endpoints touch no others.
+made_table = Table(
+    "made_table",
+    metadata,
+    Column("target", String(100), primary_key=True),
+    Column("name", String(255), primary_key=True),
+    Column("task", _Id, nullable=False),
+    Column("at", UtcDateTime, nullable=False),
+)

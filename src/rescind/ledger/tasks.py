@@ -1,0 +1,365 @@
+"""Tasks in the ledger: submitting, reading, and the guarded transitions.
+
+Each transition names the state and the attempt that it expects and answers whether it found them: False is
+an answer (somebody else was first), not an accident. Sources: PROTOCOL, steps 1 to 12.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Row, and_, false, insert, or_, select, true, update
+
+from rescind.domain.branch import Protocol
+from rescind.domain.states import STOP_ANSWERS, State, StopAnswer, allowed
+from rescind.domain.task import Problem, Progress, Task, after_abort
+from rescind.errors import Retry
+from rescind.ledger import tables
+from rescind.ledger.engine import now
+from rescind.ledger.events import record
+
+LONGEST_BACKOFF_SECONDS = 60.0
+
+_t = tables.task
+
+
+def insert_task(
+    connection: Connection,
+    task_id: str,
+    name: str,
+    args: dict[str, Any],
+    targets: Sequence[str],
+    *,
+    upload: str | None = None,
+    retry_of: str | None = None,
+) -> None:
+    """Step 1. Raises IntegrityError where `retry_of` was retried before."""
+    at = now()
+    connection.execute(
+        insert(_t).values(
+            id=task_id,
+            name=name,
+            args=args,
+            upload=upload,
+            state=State.queued,
+            attempt=0,
+            beat=0,
+            stop_requested=False,
+            created_at=at,
+            changed_at=at,
+            retry_of=retry_of,
+            errors=0,
+            losses=0,
+            phase="waiting",
+            rows=0,
+            bytes=0,
+        )
+    )
+    connection.execute(
+        insert(tables.task_target),
+        [{"task": task_id, "branch": n, "target": target} for n, target in enumerate(targets)],
+    )
+    record(connection, task_id, "submitted", 0, {"task": name})
+
+
+def get(connection: Connection, task_id: str) -> Task | None:
+    """The task, or None where the ledger has no such id."""
+    row = connection.execute(select(_t).where(_t.c.id == task_id)).one_or_none()
+    return None if row is None else _task(connection, row)
+
+
+def in_states(connection: Connection, *states: State) -> list[Task]:
+    """All tasks in those states, oldest first."""
+    query = select(_t).where(_t.c.state.in_(states)).order_by(_t.c.created_at, _t.c.id)
+    return [_task(connection, row) for row in connection.execute(query)]
+
+
+def page(
+    connection: Connection,
+    *,
+    state: State | None = None,
+    name: str | None = None,
+    before: tuple[datetime, str] | None = None,
+    limit: int = 50,
+) -> list[Task]:
+    """Newest first; `before` is the (created_at, id) of the last one seen."""
+    query = select(_t).order_by(_t.c.created_at.desc(), _t.c.id.desc()).limit(limit)
+    if state is not None:
+        query = query.where(_t.c.state == state)
+    if name is not None:
+        query = query.where(_t.c.name == name)
+    if before is not None:
+        at, task_id = before
+        query = query.where(or_(_t.c.created_at < at, and_(_t.c.created_at == at, _t.c.id < task_id)))
+    return [_task(connection, row) for row in connection.execute(query)]
+
+
+def retry_of(connection: Connection, task_id: str) -> str | None:
+    """The id of the task that retries this one, if there is one."""
+    return connection.execute(select(_t.c.id).where(_t.c.retry_of == task_id)).scalar_one_or_none()
+
+
+def claim(connection: Connection, task_id: str, worker: str) -> Task | None:
+    """Step 2: make the next attempt of a queued task; None where somebody else was first."""
+    found = connection.execute(
+        update(_t)
+        .where(_t.c.id == task_id, _t.c.state == State.queued, _t.c.stop_requested == false())
+        .values(
+            state=State.running,
+            attempt=_t.c.attempt + 1,
+            beat=0,
+            worker=worker,
+            started_at=now(),
+            changed_at=now(),
+            not_before=None,
+            waiting_for=None,
+            problem=None,
+            receipt=None,
+            phase="starting",
+            rows=0,
+            rows_total=None,
+            bytes=0,
+            bytes_total=None,
+        )
+    )
+    if found.rowcount != 1:
+        return None
+    task = get(connection, task_id)
+    assert task is not None
+    record(connection, task_id, State.running, task.attempt, {"worker": worker})
+    return task
+
+
+def beat(connection: Connection, task: Task, progress: Progress) -> bool:
+    """Step 5: the heartbeat, and the progress with it. False: fenced, or not running any more."""
+    return _guarded(
+        connection,
+        task,
+        State.running,
+        beat=_t.c.beat + 1,
+        phase=progress.phase,
+        rows=progress.rows,
+        rows_total=progress.rows_total,
+        bytes=progress.bytes,
+        bytes_total=progress.bytes_total,
+    )
+
+
+def hold_attempt(connection: Connection, task: Task) -> bool:
+    """Touch the task's row, guarded: the first half of registering a branch (PROTOCOL, registering a branch)."""
+    return _guarded(connection, task, State.running, beat=_t.c.beat + 1)
+
+
+def decide(connection: Connection, task: Task, protocol: Protocol, draft: dict[str, Any]) -> bool:
+    """Step 7: the decision. Names the attempt and refuses where a stop was asked for (PROTOCOL R5)."""
+    return _move(
+        connection,
+        task,
+        State.running,
+        State.committing,
+        _t.c.stop_requested == false(),
+        protocol=protocol,
+        receipt=draft,
+        phase="committing",
+    )
+
+
+def finish(connection: Connection, task: Task, receipt: dict[str, Any]) -> bool:
+    """Step 9: all markers were seen. The tables that the task made become known as ours."""
+    if not _move(
+        connection,
+        task,
+        State.committing,
+        State.committed,
+        receipt=receipt,
+        finished_at=now(),
+        phase="done",
+        rows=receipt["rows_written"],
+    ):
+        return False
+    for made in receipt["tables_made"]:
+        _own(connection, made["target"], made["table"], task.id)
+    return True
+
+
+def begin_abort(
+    connection: Connection, task: Task, source: State, problem: Problem | None, *, lost: bool = False
+) -> bool:
+    """Step 10's first mark: `running → aborting`, or `committing → aborting` after a tombstone.
+
+    Nothing may touch a branch before this has answered True (PROTOCOL R1).
+    """
+    counted = problem is not None and problem.retry is Retry.counted and not lost
+    return _move(
+        connection,
+        task,
+        source,
+        State.aborting,
+        errors=_t.c.errors + int(counted),
+        losses=_t.c.losses + int(lost),
+        problem=None if problem is None else _problem_document(problem),
+        phase="rolling back",
+        detail={} if problem is None else {"code": problem.code, "detail": problem.detail},
+    )
+
+
+def end_abort(connection: Connection, task: Task, back_off_seconds: float) -> State | None:
+    """Step 10's last mark: where the task goes from `aborting`; None where somebody else was first.
+
+    The row is read again in this transaction: a stop may have come while branches were rolled back.
+    """
+    current = get(connection, task.id)
+    if current is None or current.state is not State.aborting or current.attempt != task.attempt:
+        return None
+    to = after_abort(current)
+    again = to is State.queued
+    waiting = current.problem.detail if again and current.problem and current.problem.retry is Retry.free else None
+    delay = timedelta(seconds=min(back_off_seconds, LONGEST_BACKOFF_SECONDS))
+    moved = _move(
+        connection,
+        task,
+        State.aborting,
+        to,
+        # Guarded once more: where the database lets two writers in, the flag may have been raised since.
+        _t.c.stop_requested == (true() if current.stop_requested else false()),
+        not_before=now() + delay if again and back_off_seconds else None,
+        waiting_for=waiting,
+        finished_at=None if again else now(),
+        announced_at=None,
+        phase="waiting" if again else "done",
+        rows=0,
+        receipt=None,
+    )
+    return to if moved else None
+
+
+def mark_hazard(connection: Connection, task: Task, problem: Problem) -> bool:
+    """The database contradicts the decision: nothing more is done by itself."""
+    return _move(
+        connection,
+        task,
+        task.state,
+        State.hazard,
+        problem=_problem_document(problem),
+        finished_at=now(),
+        phase="done",
+        detail={"detail": problem.detail},
+    )
+
+
+def request_stop(connection: Connection, task_id: str) -> StopAnswer | None:
+    """Ask for a stop; None for an unknown id. `accepted` promises that the task never commits.
+
+    The flag is raised by one guarded UPDATE, so that it cannot fall behind the decision: the decision refuses
+    where the flag is up, and the flag is refused where the decision was made.
+    """
+    raised = connection.execute(
+        update(_t)
+        .where(
+            _t.c.id == task_id,
+            _t.c.stop_requested == false(),
+            _t.c.state.in_([State.queued, State.running, State.aborting]),
+        )
+        .values(stop_requested=True)
+    )
+    task = get(connection, task_id)
+    if task is None:
+        return None
+    if raised.rowcount == 1:
+        record(connection, task_id, "stop-requested", task.attempt, {})
+    if task.state is State.queued:
+        stop_queued(connection, task)
+    return STOP_ANSWERS[task.state]
+
+
+def stop_queued(connection: Connection, task: Task) -> bool:
+    """A stop that came before any claim: nothing was begun, so nothing is to be rolled back."""
+    return _move(
+        connection,
+        task,
+        State.queued,
+        State.stopped,
+        _t.c.stop_requested == true(),
+        finished_at=now(),
+        phase="done",
+        waiting_for=None,
+    )
+
+
+def mark_announced(connection: Connection, task_id: str) -> None:
+    connection.execute(update(_t).where(_t.c.id == task_id).values(announced_at=now()))
+
+
+def made_here(connection: Connection, target: str, table: str) -> bool:
+    """Whether Rescind made that table."""
+    made = tables.made_table
+    query = select(made.c.task).where(made.c.target == target, made.c.name == table)
+    return connection.execute(query).first() is not None
+
+
+def _own(connection: Connection, target: str, table: str, task_id: str) -> None:
+    made = tables.made_table
+    connection.execute(made.delete().where(made.c.target == target, made.c.name == table))
+    connection.execute(insert(made).values(target=target, name=table, task=task_id, at=now()))
+
+
+def _guarded(connection: Connection, task: Task, source: State, *more: ColumnElement[bool], **values: Any) -> bool:
+    where = (_t.c.id == task.id, _t.c.state == source, _t.c.attempt == task.attempt, *more)
+    return connection.execute(update(_t).where(*where).values(**values)).rowcount == 1
+
+
+def _move(
+    connection: Connection,
+    task: Task,
+    source: State,
+    to: State,
+    *more: ColumnElement[bool],
+    detail: dict[str, Any] | None = None,
+    **values: Any,
+) -> bool:
+    assert allowed(source, to), (source, to)
+    if not _guarded(connection, task, source, *more, state=to, changed_at=now(), **values):
+        return False
+    record(connection, task.id, to, task.attempt, detail or {})
+    return True
+
+
+def _task(connection: Connection, row: Row[Any]) -> Task:
+    targets = select(tables.task_target.c.target).where(tables.task_target.c.task == row.id)
+    problem = row.problem
+    return Task(
+        id=row.id,
+        name=row.name,
+        args=row.args,
+        targets=tuple(connection.execute(targets.order_by(tables.task_target.c.branch)).scalars()),
+        state=State(row.state),
+        attempt=row.attempt,
+        beat=row.beat,
+        stop_requested=row.stop_requested,
+        created_at=row.created_at,
+        started_at=row.started_at,
+        finished_at=row.finished_at,
+        changed_at=row.changed_at,
+        not_before=row.not_before,
+        waiting_for=row.waiting_for,
+        protocol=None if row.protocol is None else Protocol(row.protocol),
+        retry_of=row.retry_of,
+        errors=row.errors,
+        losses=row.losses,
+        worker=row.worker,
+        progress=Progress(row.phase, row.rows, row.rows_total, row.bytes, row.bytes_total),
+        receipt=row.receipt,
+        problem=None if problem is None else Problem(**(problem | {"retry": Retry(problem["retry"])})),
+    )
+
+
+def _problem_document(problem: Problem) -> dict[str, Any]:
+    return {
+        "code": problem.code,
+        "detail": problem.detail,
+        "advice": problem.advice,
+        "retry": problem.retry,
+        "details": problem.details,
+    }

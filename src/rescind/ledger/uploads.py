@@ -1,0 +1,62 @@
+"""What the ledger knows of uploads: the bytes themselves lie in the uploads directory."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import ColumnElement, Connection, and_, exists, insert, or_, select, update
+
+from rescind.domain.states import DONE, State
+from rescind.domain.upload import Upload
+from rescind.ledger import tables
+from rescind.ledger.engine import now
+
+_u = tables.upload
+_t = tables.task
+
+
+def insert_upload(connection: Connection, upload: Upload) -> None:
+    connection.execute(
+        insert(_u).values(
+            id=upload.id,
+            filename=upload.filename,
+            content_type=upload.content_type,
+            content_encoding=upload.content_encoding,
+            length=upload.length,
+            sha256=upload.sha256,
+            created_at=now(),
+        )
+    )
+
+
+def get(connection: Connection, upload_id: str) -> Upload | None:
+    """None where there is no such upload, or its bytes have been deleted."""
+    row = connection.execute(select(_u).where(_u.c.id == upload_id, _u.c.deleted_at.is_(None))).one_or_none()
+    if row is None:
+        return None
+    return Upload(row.id, row.length, row.sha256, row.filename, row.content_type, row.content_encoding)
+
+
+def disposable(connection: Connection, older_than: datetime) -> list[str]:
+    """Ids whose bytes nobody needs: a task committed them, or they are old; and no task still wants them."""
+    used = _uses(_t.c.state.not_in(DONE))
+    committed = _uses(_t.c.state == State.committed)
+    query = select(_u.c.id).where(
+        _u.c.deleted_at.is_(None), ~used, or_(committed, _u.c.created_at < older_than)
+    )
+    return list(connection.execute(query).scalars())
+
+
+def mark_deleted(connection: Connection, upload_id: str) -> bool:
+    """Give the bytes up, unless a task has come meanwhile that wants them."""
+    where = (_u.c.id == upload_id, _u.c.deleted_at.is_(None), ~_uses(_t.c.state.not_in(DONE)))
+    return connection.execute(update(_u).where(*where).values(deleted_at=now())).rowcount == 1
+
+
+def known(connection: Connection) -> set[str]:
+    """Ids whose bytes should be there."""
+    return set(connection.execute(select(_u.c.id).where(_u.c.deleted_at.is_(None))).scalars())
+
+
+def _uses(condition: ColumnElement[bool]) -> ColumnElement[bool]:
+    return exists().where(and_(_t.c.upload == _u.c.id, condition))

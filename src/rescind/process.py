@@ -1,0 +1,93 @@
+"""The identity of an operating-system process: enough to tell it from a later one with the same number."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+
+class Life(StrEnum):
+    """What can be known of a process from here."""
+
+    alive = "alive"
+    gone = "gone"
+    unknown = "unknown"  #: it runs, or ran, where we cannot look: another host or another pid namespace
+
+
+@dataclass(frozen=True)
+class ProcessId:
+    """One process: host, boot, pid namespace, pid and start time (clock ticks since boot).
+
+    The number alone is not an identity: after a restart it may belong to the user's own application
+    (PROTOCOL, session identity).
+    """
+
+    host: str
+    boot: str
+    namespace: str
+    pid: int
+    started: int
+
+    @classmethod
+    def current(cls) -> ProcessId:
+        pid = os.getpid()
+        started = _start_time(pid)
+        assert started is not None
+        return cls(*_here(), pid, started)
+
+    @classmethod
+    def parse(cls, text: str) -> ProcessId:
+        """The inverse of `str()`; raises ValueError for anything else."""
+        host, boot, namespace, pid, started = text.split("|")
+        return cls(host, boot, namespace, int(pid), int(started))
+
+    def __str__(self) -> str:
+        return f"{self.host}|{self.boot}|{self.namespace}|{self.pid}|{self.started}"
+
+    def life(self) -> Life:
+        """Whether the process is alive. A zombie that only waits to be reaped counts as gone."""
+        host, boot, namespace = _here()
+        if self.host != host:
+            return Life.unknown
+        if self.boot != boot:
+            return Life.gone  # the machine has been started anew since
+        if self.namespace != namespace:
+            return Life.unknown
+        return Life.alive if _start_time(self.pid) == self.started else Life.gone
+
+    def kill(self) -> Life:
+        """Send SIGKILL if, and only if, it is this very process; says what was known after that."""
+        if self.life() is not Life.alive:
+            return self.life()
+        try:
+            handle = os.pidfd_open(self.pid)
+        except ProcessLookupError:
+            return Life.gone
+        try:
+            # The handle pins the process: compare again through it, so that a recycled number is never hit.
+            if _start_time(self.pid) == self.started:
+                signal.pidfd_send_signal(handle, signal.SIGKILL)
+        except ProcessLookupError:
+            return Life.gone
+        finally:
+            os.close(handle)
+        return self.life()
+
+
+def _here() -> tuple[str, str, str]:
+    boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    return socket.gethostname(), boot, os.readlink("/proc/self/ns/pid")
+
+
+def _start_time(pid: int) -> int | None:
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    # The command name stands in brackets and may itself hold blanks and brackets: split after the last one.
+    fields = stat.rpartition(")")[2].split()
+    return None if fields[0] in "ZX" else int(fields[19])

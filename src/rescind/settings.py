@@ -1,0 +1,158 @@
+"""Every setting, in one frozen object: defaults < `rescind.toml` < environment `RESCIND_*` < flags.
+
+A secret may also be given as a file: `DATABASE_URL_FILE`, `RESCIND_LEDGER_URL_FILE`, `RESCIND_BROKER_URL_FILE`.
+May import `errors` only.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated, Any, Self
+
+from pydantic import AliasChoices, Field, SecretStr, ValidationError, model_validator
+from pydantic_settings import (
+    BaseSettings,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from rescind.errors import ConfigurationError
+
+DEFAULT_TARGET = "default"
+GIB = 1024**3
+MIB = 1024**2
+
+_SECRETS = {
+    "database_url": ("DATABASE_URL", "RESCIND_DATABASE_URL"),
+    "ledger_url": ("RESCIND_LEDGER_URL",),
+    "broker_url": ("RESCIND_BROKER_URL", "CELERY_BROKER_URL"),
+}
+
+
+class Settings(BaseSettings):
+    """All settings; each field's text is its documentation."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="RESCIND_",
+        env_nested_delimiter="__",
+        frozen=True,
+        extra="ignore",
+        toml_file="rescind.toml",
+        populate_by_name=True,
+    )
+
+    home: Path = Field(Path(".rescind"), description="Where everything that the service writes is kept.")
+    host: str = Field("127.0.0.1", description="Address that the API listens on.")
+    port: int = Field(8000, ge=0, le=65535, description="Port that the API listens on.")
+    database_url: SecretStr | None = Field(
+        None,
+        validation_alias=AliasChoices(*_SECRETS["database_url"]),
+        description="The target `default`; without it, an SQLite file in the home.",
+    )
+    targets: dict[str, SecretStr] = Field(
+        default_factory=dict, description="Further targets: RESCIND_TARGETS__NAME=url, names in lower case."
+    )
+    ledger_url: SecretStr | None = Field(None, description="The ledger; without it, an SQLite file in the home.")
+    broker_url: SecretStr | None = Field(
+        None,
+        validation_alias=AliasChoices(*_SECRETS["broker_url"]),
+        description="Celery's broker; without it, the embedded one in the home.",
+    )
+    uploads: Path | None = Field(None, description="Where uploads are kept; without it, in the home.")
+    tasks: Annotated[tuple[str, ...], NoDecode] = Field((), description="Modules with your own tasks, comma-separated.")
+    classic: bool = Field(True, description="Whether the demo's endpoints are served.")
+    max_generate_rows: int = Field(100_000_000, ge=1, description="Most rows that one `generate` may make.")
+    max_upload_bytes: int = Field(64 * GIB, ge=1, description="Longest upload.")
+    max_record_bytes: int = Field(16 * MIB, ge=1024, description="Longest record of an input file.")
+    max_expanded_bytes: int = Field(1024 * GIB, ge=1, description="Most bytes that a compressed input may expand to.")
+    upload_days: float = Field(7.0, gt=0, description="Days until an upload that was not committed is deleted.")
+    task_days: float = Field(30.0, gt=0, description="Days until an ended task is forgotten.")
+    lease_seconds: float = Field(15.0, gt=0, description="Silence after which a worker is taken for dead.")
+    sweep_seconds: float = Field(2.0, gt=0, description="Pause between two sweeps.")
+    worker_children: int = Field(2, ge=1, description="Tasks that one worker runs at the same time.")
+    api_threads: int = Field(16, ge=4, description="Threads of an API process.")
+    wait_seconds: float = Field(300.0, gt=0, description="Longest time that a waiting request waits.")
+    log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="Least level that is logged.")
+    log_json: bool = Field(False, description="Log as JSON, one object a line.")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return init_settings, env_settings, _SecretFiles(settings_cls), TomlConfigSettingsSource(settings_cls)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _split(cls, values: Any) -> Any:
+        """`RESCIND_TASKS=shop.tasks,other`; and `RESCIND_CLASSIC=off`, which pydantic reads as it is."""
+        if isinstance(values, dict) and isinstance(values.get("tasks"), str):
+            modules = tuple(filter(None, (m.strip() for m in values["tasks"].split(","))))
+            return values | {"tasks": modules}
+        return values
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        for name in self.targets:
+            if name == DEFAULT_TARGET or name != name.lower() or not name.replace("-", "_").isidentifier():
+                raise ValueError(f"target {name!r}: names are lower-case words, and `default` is DATABASE_URL")
+        for name, url in self.target_urls().items():
+            if url.startswith("sqlite") and _sqlite_file(url) == _sqlite_file(self.ledger()):
+                raise ValueError(f"target {name} and the ledger are the same SQLite file; give one of them its own")
+        return self
+
+    def ledger(self) -> str:
+        """The ledger's URL."""
+        return self.ledger_url.get_secret_value() if self.ledger_url else _sqlite(self.home / "ledger.db")
+
+    def target_urls(self) -> dict[str, str]:
+        """URL by target name; `default` first."""
+        first = self.database_url.get_secret_value() if self.database_url else _sqlite(self.home / "data.db")
+        return {DEFAULT_TARGET: first} | {name: url.get_secret_value() for name, url in self.targets.items()}
+
+    def broker(self) -> str | None:
+        """The broker's URL, or None for the embedded one in `home/broker`."""
+        return self.broker_url.get_secret_value() if self.broker_url else None
+
+    def uploads_directory(self) -> Path:
+        return self.uploads or self.home / "uploads"
+
+
+def load(**flags: Any) -> Settings:
+    """The settings of this process; `flags` win. Raises ConfigurationError naming each wrong setting."""
+    try:
+        return Settings(**{name: value for name, value in flags.items() if value is not None})
+    except ValidationError as error:
+        # The input is left out: it may be a URL with a password in it.
+        problems = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'settings'}: {e['msg']}" for e in error.errors())
+        raise ConfigurationError(f"A setting is wrong: {problems}.") from None
+
+
+class _SecretFiles(PydanticBaseSettingsSource):
+    """Secrets from `NAME_FILE`."""
+
+    def get_field_value(self, field: Any, field_name: str) -> tuple[Any, str, bool]:
+        return None, field_name, False
+
+    def __call__(self) -> dict[str, Any]:
+        found = {}
+        for field, names in _SECRETS.items():
+            for name in names:
+                if path := os.environ.get(f"{name}_FILE"):
+                    found[field] = Path(path).read_text().strip()
+        return found
+
+
+def _sqlite(path: Path) -> str:
+    return f"sqlite:///{path.absolute()}"
+
+
+def _sqlite_file(url: str) -> Path:
+    return Path(url.partition(":///")[2].partition("?")[0]).resolve()

@@ -1,0 +1,41 @@
+"""What a database can do, as graded values with the reason beside them: never `if dialect ==`."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from typing import Any
+
+
+class Grade(StrEnum):
+    """How far an ability goes."""
+
+    full = "full"
+    limited = "limited"
+    refused = "refused"
+
+
+@dataclass(frozen=True)
+class Ability:
+    """A grade, and why."""
+
+    grade: Grade
+    reason: str
+
+    def __bool__(self) -> bool:
+        return self.grade is not Grade.refused
+
+
+@dataclass(frozen=True)
+class Capabilities:
+    """A target's card, served by `/v1/targets`."""
+
+    database: str  #: product and version
+    one_phase: Ability
+    two_phase: Ability
+    parallel_writers: Ability  #: several tasks may write at the same time
+    transactional_ddl: Ability
+    sql: Ability  #: a task may run its own SQL
+
+    def document(self) -> dict[str, Any]:
+        return asdict(self)

@@ -1,0 +1,51 @@
+"""The marker table, the same in every SQL database."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import BigInteger, Column, DateTime, Integer, MetaData, PrimaryKeyConstraint, Row, String, Table
+
+from rescind.domain.branch import BranchId, Marker, MarkerKind
+
+metadata = MetaData()
+
+NAME = "rescind_marker"
+
+marker = Table(
+    NAME,
+    metadata,
+    Column("ledger", String(12), nullable=False),
+    Column("incarnation", Integer, nullable=False),
+    Column("task", String(36), nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("branch", Integer, nullable=False),
+    Column("kind", String(10), nullable=False),
+    Column("rows", BigInteger),
+    Column("checksum", String(64)),
+    Column("at", DateTime, nullable=False),
+    # The incarnation is not part of the key: a restored ledger must collide with what it did before.
+    PrimaryKeyConstraint("ledger", "task", "attempt", "branch"),
+)
+
+
+def values(branch: BranchId, kind: MarkerKind, rows: int | None, checksum: str | None) -> dict[str, Any]:
+    """The row to insert for that branch."""
+    return {
+        "ledger": branch.ledger,
+        "incarnation": branch.incarnation,
+        "task": branch.task,
+        "attempt": branch.attempt,
+        "branch": branch.branch,
+        "kind": kind.value,
+        "rows": rows,
+        "checksum": checksum,
+        "at": datetime.now(UTC).replace(tzinfo=None),
+    }
+
+
+def from_row(row: Row[Any]) -> Marker:
+    """A row of the marker table as a value."""
+    branch = BranchId(row.ledger, row.incarnation, row.task, row.attempt, row.branch)
+    return Marker(branch, MarkerKind(row.kind), row.rows, row.checksum, row.at.replace(tzinfo=UTC))

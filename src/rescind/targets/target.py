@@ -1,0 +1,159 @@
+"""The contract between the commit protocol and a database.
+
+One attempt at a task opens at most one branch in a target, and the verbs come in this order:
+
+    open ─ start ─ writes ─ write_marker ─┬─ commit ─ close              (one-phase)
+                                          └─ prepare ─ commit ─ close    (two-phase)
+                     rollback ─ close at any moment before
+
+* `open_branch` connects and learns the session's identity, and does nothing else: the coordinator writes the
+  identity into the ledger BEFORE `start` begins a transaction, so that no branch can exist unknown.
+* `write_marker` is the last write. It first proves that the transaction is the one which `start` began; if a
+  task's function ended it by some road, TransactionBroken is raised and nothing of the attempt is committed.
+* `commit` and `commit_prepared` may raise anything at all after having succeeded. Their outcome is never read
+  from the error: the protocol ends the session, lists, and reads the marker (PROTOCOL R3).
+* `prepare` likewise: prepared is what `list_prepared` lists (R7).
+* `end_session` answers True only when the session is proven to be gone, so that nothing of it can still
+  arrive. False means "not yet": ask again. It never ends a process or connection that merely has the same
+  number (PROTOCOL, session identity).
+* `insert_tombstone` waits for a branch that is committing to commit or die, and then answers which of the two
+  rows stands there: the tombstone (it can never commit now) or its marker (it did). Never for a two-phase
+  branch.
+* `rollback`, `cancel` and `close` must never raise: they are called when things have gone wrong already.
+* `cancel` may come from another thread at any moment, also between statements, also twice.
+
+Every other method raises errors of `rescind.errors` only; driver exceptions end in the target's `failures.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
+from typing import Protocol
+
+import pyarrow as pa
+from sqlalchemy import Connection
+
+from rescind.domain.branch import BranchId, Marker, MarkerKind
+from rescind.domain.branch import Protocol as CommitProtocol
+from rescind.domain.schema import Table
+from rescind.errors import TargetError
+from rescind.targets.capabilities import Capabilities
+
+
+class Writer(Protocol):
+    """Puts typed rows into one table, inside the branch."""
+
+    def write(self, batch: pa.RecordBatch) -> int:
+        """Append the rows; the batch's column names are the table's. Returns how many were written."""
+
+    def close(self) -> None:
+        """Everything given to `write` is in the transaction when this returns."""
+
+
+class Branch(Protocol):
+    """One connection's share of a task's writes."""
+
+    id: BranchId
+    session: str
+
+    def start(self) -> None:
+        """Begin the transaction. Raises TargetBusy where another writer holds the database for too long."""
+
+    def connection(self) -> Connection:
+        """The transaction as a SQLAlchemy connection on which transaction statements and DDL are refused."""
+
+    def create_table(self, table: Table) -> None:
+        """Make the table inside the transaction."""
+
+    def clear_table(self, table: str) -> int:
+        """Delete all rows; returns how many."""
+
+    def writer(self, table: Table, columns: Sequence[str]) -> Writer:
+        """A writer for those columns of the table."""
+
+    def write_marker(self, rows: int, checksum: str) -> None:
+        """Write the proof, last of all. Raises TransactionBroken."""
+
+    def prepare(self) -> None:
+        """First phase of two."""
+
+    def commit(self) -> None:
+        """One-phase commit, or the second phase of what this session prepared."""
+
+    def rollback(self) -> None:
+        """Take back what is not committed, prepared or not, from the session that owns it. Never raises."""
+
+    def cancel(self) -> None:
+        """Make a running statement end with an error as soon as the database can. Never raises."""
+
+    def close(self) -> None:
+        """End the session. Never raises."""
+
+
+class Catalog(Protocol):
+    """Reads of a target outside any task: what its tables are and hold."""
+
+    def tables(self) -> list[str]:
+        """Names, without Rescind's own and the system's."""
+
+    def table(self, name: str) -> Table:
+        """Raises UnknownTable, for Rescind's own and the system's tables too."""
+
+    def count(self, name: str) -> int:
+        """Raises UnknownTable."""
+
+    def rows(
+        self, name: str, *, limit: int | None = None, after: Sequence[object] | None = None
+    ) -> AbstractContextManager[Iterator[pa.RecordBatch]]:
+        """Rows from one snapshot in the primary key's order (else the database's own), a batch at a time.
+
+        `after` is the key of the last row already seen. Constant memory whatever the size.
+        """
+
+
+class Target(Protocol):
+    """A database that receives writes. Not to be carried over a fork."""
+
+    name: str
+
+    def capabilities(self) -> Capabilities:
+        """Its card. Raises TargetUnavailable."""
+
+    def protocol(self) -> CommitProtocol:
+        """The commit that a single branch with automatic commit gets here."""
+
+    def preflight(self) -> None:
+        """Make the marker table if it is missing and check durability. Raises TargetRefused, TargetUnavailable."""
+
+    def catalog(self) -> Catalog: ...
+
+    def open_branch(self, branch: BranchId, protocol: CommitProtocol) -> Branch:
+        """Connect. Raises TargetUnavailable."""
+
+    def markers(self, ledger: str, task: str) -> list[Marker]:
+        """Every marker and tombstone of the task, read in a fresh snapshot of the primary."""
+
+    def list_prepared(self, ledger: str) -> list[BranchId]:
+        """Branches of that ledger which are prepared and undecided."""
+
+    def commit_prepared(self, branch: BranchId) -> None:
+        """Second phase, from another session than the owner's."""
+
+    def rollback_prepared(self, branch: BranchId) -> None:
+        """Take a prepared branch back, from another session than the owner's."""
+
+    def insert_tombstone(self, branch: BranchId) -> MarkerKind:
+        """The kind that stands under the branch's key afterwards. Raises Undecided, TargetUnavailable."""
+
+    def end_session(self, session: str) -> bool:
+        """End the session and say whether it is proven gone."""
+
+    def translate(self, error: Exception) -> TargetError | None:
+        """Our error for a driver's or SQLAlchemy's that a task's function let through; None for any other."""
+
+    def forget(self, ledger: str, task: str) -> None:
+        """Delete the task's markers and tombstones: its ledger row is gone."""
+
+    def close(self) -> None:
+        """Let go of every connection that is not a branch's."""

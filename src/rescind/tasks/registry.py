@@ -1,0 +1,47 @@
+"""The tasks that can be started: the built-in ones and those of the user's modules."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterable, Iterator, Mapping
+
+from rescind.errors import ConfigurationError, UnknownTask
+from rescind.tasks import clear, generate, load
+from rescind.tasks.transactional import TaskDefinition
+
+BUILT_IN = (load.load, generate.generate, clear.clear)
+
+
+class TaskRegistry(Mapping[str, TaskDefinition]):
+    """Definitions by name. A module is searched for what `@transactional` left in it; nothing registers itself."""
+
+    def __init__(self, modules: Iterable[str] = ()) -> None:
+        self._definitions = {definition.name: definition for definition in BUILT_IN}
+        for module in modules:
+            for definition in _definitions_in(module):
+                known = self._definitions.setdefault(definition.name, definition)
+                if known is not definition:
+                    raise ConfigurationError(f"RESCIND_TASKS: two tasks are called {definition.name!r}.")
+
+    def __getitem__(self, name: str) -> TaskDefinition:
+        try:
+            return self._definitions[name]
+        except KeyError:
+            raise UnknownTask(f"No task is called {name!r}; there are {', '.join(sorted(self))}.") from None
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._definitions)
+
+    def __len__(self) -> int:
+        return len(self._definitions)
+
+
+def _definitions_in(module: str) -> list[TaskDefinition]:
+    try:
+        loaded = importlib.import_module(module)
+    except Exception as error:
+        raise ConfigurationError(f"RESCIND_TASKS: module {module!r} cannot be imported: {error}.") from error
+    found = [value for value in vars(loaded).values() if isinstance(value, TaskDefinition)]
+    if not found:
+        raise ConfigurationError(f"RESCIND_TASKS: module {module!r} has no @transactional task.")
+    return found

@@ -1,0 +1,54 @@
+"""What one attempt hears and tells: interruptions from the watchdog, progress to it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+from rescind.domain.task import Progress
+from rescind.errors import Fenced, Interruption
+
+
+class Control:
+    """Shared by the thread that works and the watchdog beside it.
+
+    The watchdog calls `interrupt`; the worker calls `check` before each batch and before the decision, because
+    a cancel that arrives between two statements does nothing (FACTS).
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._interruption: Interruption | None = None
+        self._cancels: list[Callable[[], None]] = []
+        self.progress = Progress()
+
+    @property
+    def interruption(self) -> Interruption | None:
+        return self._interruption
+
+    def interrupt(self, why: Interruption) -> None:
+        """End the attempt: note why, and cancel what runs in the databases. May be called again and again.
+
+        Fenced wins over every other reason: a fenced attempt may not even roll back by the ledger.
+        """
+        with self._lock:
+            if self._interruption is None or isinstance(why, Fenced):
+                self._interruption = why
+            cancels = list(self._cancels)
+        for cancel in cancels:
+            cancel()
+
+    def check(self) -> None:
+        """Raise the interruption, if there is one."""
+        if self._interruption is not None:
+            raise self._interruption
+
+    def on_interrupt(self, cancel: Callable[[], None]) -> None:
+        """Have `cancel` called at every interrupt."""
+        with self._lock:
+            self._cancels.append(cancel)
+
+    def forget_cancels(self) -> None:
+        """Nothing is left to cancel: the branches are closed."""
+        with self._lock:
+            self._cancels.clear()

@@ -1,0 +1,233 @@
+"""Finishing what an attempt left: taking it back, or carrying its decision out.
+
+The worker itself ends through here, and so does every sweep: there is one road to `committed` and one to
+`stopped` or `failed`, and both lead past the markers. Every method may be killed at any line and called again.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection, Mapping
+
+from rescind import failpoints
+from rescind.domain.branch import BranchId, Marker, MarkerKind, Protocol
+from rescind.domain.receipt import complete
+from rescind.domain.states import State
+from rescind.domain.task import LOST_WORKER, Problem, Task
+from rescind.errors import Contradiction, RescindError, Retry, Undecided
+from rescind.ledger import branches, tasks
+from rescind.ledger.branches import Registered
+from rescind.ledger.engine import Ledger
+from rescind.targets.target import Target
+from rescind.telemetry.logs import log
+
+SESSION_SECONDS = 5.0  #: how long one call waits for a session to be gone before it leaves the rest to a later one
+FIRST_BACKOFF_SECONDS = 0.5
+
+COMMIT_REFUSED = Problem(
+    "commit-refused",
+    "The database did not carry out the commit; nothing was changed.",
+    "Look at the target's log; the task is tried again by itself.",
+    Retry.counted,
+)
+
+
+class Recovery:
+    """Takes attempts back and carries decisions out, from the ledger and the markers alone."""
+
+    def __init__(self, ledger: Ledger, targets: Mapping[str, Target]) -> None:
+        self._ledger = ledger
+        self._targets = targets
+
+    def take_over(self, task: Task, *, lost: bool) -> State | None:
+        """Take a running attempt from its worker: mark first, then touch its branches (PROTOCOL R1).
+
+        `lost`: the worker is believed dead. Otherwise a stop was asked for and the worker does not obey.
+        """
+        with self._ledger.write() as connection:
+            if not tasks.begin_abort(connection, task, State.running, LOST_WORKER if lost else None, lost=lost):
+                return None
+            current = tasks.get(connection, task.id)
+        assert current is not None
+        return self.abort(current)
+
+    def abort(self, task: Task) -> State | None:
+        """Step 10, for a task that is `aborting`. Raises Undecided, TargetUnavailable: call again later."""
+        failpoints.hit("recover.before_scan")
+        registered = self._registered(task)
+        failpoints.hit("recover.between_scan_and_act")
+        try:
+            for branch in registered:
+                self._end_session(branch)
+                self._roll_back(branch)
+        except Contradiction as contradiction:
+            return self.hazard(task, contradiction)
+        failpoints.hit("abort.before_final")
+        return self._end(lambda connection: tasks.end_abort(connection, task, _back_off(task)))
+
+    def commit(self, task: Task, ended: Collection[BranchId] = ()) -> State | None:
+        """Steps 8 and 9, for a task that is `committing`. `ended` are branches whose session is closed already.
+
+        Raises Undecided or TargetUnavailable: call again later.
+        """
+        failpoints.hit("recover.before_scan")
+        registered = sorted(self._registered(task), key=lambda b: b.protocol is not Protocol.one_phase)
+        failpoints.hit("recover.between_scan_and_act")
+        markers: list[Marker] = []
+        try:
+            for branch in registered:
+                marker = self._marker(branch) or self._resolve(branch, branch.id in ended)
+                if marker is None:
+                    return self._turn_back(task, lost=branch.id not in ended)
+                markers.append(marker)
+        except Contradiction as contradiction:
+            return self.hazard(task, contradiction)
+        return self._finish(task, markers)
+
+    def hazard(self, task: Task, contradiction: Contradiction) -> State | None:
+        """Stop touching the task and call for an operator."""
+        log.error("hazard", task=task.id, attempt=task.attempt, detail=str(contradiction))
+        problem = Problem(
+            contradiction.code, str(contradiction), contradiction.advice, Retry.never, contradiction.details()
+        )
+
+        def mark(connection: tasks.Connection) -> State | None:
+            current = tasks.get(connection, task.id)
+            if current is None or current.attempt != task.attempt or current.state.done:
+                return None
+            return State.hazard if tasks.mark_hazard(connection, current, problem) else None
+
+        return self._end(mark)
+
+    def sweep_target(self, target: Target) -> None:
+        """Step 12's last rule: every prepared branch of our ledger that is listed there.
+
+        A branch whose task we do not know, or of a newer incarnation, is left alone and reported: a ledger
+        that was restored from a backup would otherwise roll back decided work (PROTOCOL R9).
+        """
+        ledger, incarnation = self._ledger.identity()
+        for branch in target.list_prepared(ledger):
+            with self._ledger.read() as connection:
+                task = tasks.get(connection, branch.task)
+                session = branches.session_of(connection, branch)
+            if task is None or branch.incarnation > incarnation:
+                log.error("quarantine", branch=str(branch), target=target.name)
+            elif branch.attempt < task.attempt or task.state in (State.queued, State.stopped, State.failed):
+                if session is None or self._gone(target, session):
+                    target.rollback_prepared(branch)
+            elif task.state is State.committed and (session is None or self._gone(target, session)):
+                target.commit_prepared(branch)
+
+    def _registered(self, task: Task) -> list[Registered]:
+        with self._ledger.read() as connection:
+            return branches.of_attempt(connection, task, self._ledger.identity())
+
+    def _end_session(self, branch: Registered) -> None:
+        failpoints.hit("abort.before_kill")
+        if not branch.ended and not self._gone(self._targets[branch.target], branch.session):
+            raise Undecided(f"The session of {branch.id} in {branch.target} is still alive.")
+        failpoints.hit("abort.after_kill")
+
+    def _gone(self, target: Target, session: str) -> bool:
+        deadline = time.monotonic() + SESSION_SECONDS
+        while not target.end_session(session):
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(0.02)
+        return True
+
+    def _roll_back(self, branch: Registered) -> None:
+        """Roll back if listed; then it must be neither listed nor marked."""
+        target = self._targets[branch.target]
+        failpoints.hit("abort.before_rollback")
+        if branch.protocol is Protocol.two_phase and self._listed(branch):
+            _try("rollback", branch.id, lambda: target.rollback_prepared(branch.id))
+            failpoints.hit("abort.sent_no_reply")
+            if self._listed(branch):
+                raise Undecided(f"{branch.id} is still prepared in {branch.target}.")
+        failpoints.hit("abort.after_rollback")
+        if self._marker(branch):
+            raise Contradiction(f"{branch.id} was to be taken back, but {branch.target} shows it committed.")
+
+    def _resolve(self, branch: Registered, ended: bool) -> Marker | None:
+        """A decided branch without a marker: make it commit. None: it is one-phase and can never commit now."""
+        if not ended:
+            self._end_session(branch)
+        if branch.protocol is Protocol.one_phase:
+            return self._fence(branch)
+        target = self._targets[branch.target]
+        for _ in range(2):  # neither listed nor marked counts only when it is seen twice (PROTOCOL, step 8)
+            # List first, then read: a branch that commits in between is then seen as marked, not as lost.
+            listed = self._listed(branch)
+            if listed:
+                _try("commit", branch.id, lambda: target.commit_prepared(branch.id))
+            if marker := self._marker(branch):
+                return marker
+            if listed:
+                raise Undecided(f"{branch.id} is decided, but still prepared in {branch.target}.")
+        raise Contradiction(f"{branch.id} was decided, but {branch.target} neither lists it nor shows its marker.")
+
+    def _fence(self, branch: Registered) -> Marker | None:
+        """Step 11: the tombstone waits for a zombie to commit or die, and then tells which."""
+        failpoints.hit("recover.before_tombstone")
+        kind = self._targets[branch.target].insert_tombstone(branch.id)
+        failpoints.hit("recover.tombstone_sent_no_reply")
+        failpoints.hit("recover.after_tombstone")
+        return self._marker(branch) if kind is MarkerKind.marker else None
+
+    def _turn_back(self, task: Task, *, lost: bool) -> State | None:
+        """The one-phase branch can never commit: `committing` turns to `aborting`."""
+        problem = LOST_WORKER if lost else COMMIT_REFUSED
+        with self._ledger.write() as connection:
+            if not tasks.begin_abort(connection, task, State.committing, problem, lost=lost):
+                return None
+            current = tasks.get(connection, task.id)
+        assert current is not None
+        return self.abort(current)
+
+    def _finish(self, task: Task, markers: list[Marker]) -> State | None:
+        failpoints.hit("finish.before")
+
+        def mark(connection: tasks.Connection) -> State | None:
+            current = tasks.get(connection, task.id)
+            if current is None or current.attempt != task.attempt or current.state is not State.committing:
+                return None
+            assert current.receipt is not None and current.protocol is not None
+            receipt = complete(current.receipt, current.protocol, markers)
+            return State.committed if tasks.finish(connection, current, receipt) else None
+
+        return self._end(mark)
+
+    def _end(self, mark: Callable[[tasks.Connection], State | None]) -> State | None:
+        with self._ledger.write() as connection:
+            state = mark(connection)
+        failpoints.hit("finish.sent_no_reply")
+        failpoints.hit("finish.after")
+        return state
+
+    def _listed(self, branch: Registered) -> bool:
+        return branch.id in self._targets[branch.target].list_prepared(branch.id.ledger)
+
+    def _marker(self, branch: Registered) -> Marker | None:
+        found = self._targets[branch.target].markers(branch.id.ledger, branch.id.task)
+        mine = (m for m in found if m.kind is MarkerKind.marker and _same(m.branch, branch.id))
+        return next(mine, None)
+
+
+def _same(one: BranchId, other: BranchId) -> bool:
+    return (one.ledger, one.task, one.attempt, one.branch) == (other.ledger, other.task, other.attempt, other.branch)
+
+
+def _try(verb: str, branch: BranchId, act: Callable[[], None]) -> None:
+    """Do it and look afterwards: the error is logged and decides nothing (PROTOCOL R3)."""
+    try:
+        act()
+    except (RescindError, failpoints.ReplyLost) as error:
+        log.warning(f"{verb}.no-answer", branch=str(branch), error=str(error))
+
+
+def _back_off(task: Task) -> float:
+    """Seconds until the next attempt: at once after a shutdown or a lost worker, else doubling."""
+    if task.problem is None or task.problem.code in ("shutting-down", "worker-lost"):
+        return 0.0
+    return FIRST_BACKOFF_SECONDS * 2.0 ** min(task.attempt, 7)
