@@ -4,6 +4,7 @@ RescindError
 ├── InvalidRequest            what was asked for cannot be done; nothing was changed
 │   ├── UnknownTask           no task of that name can be started
 │   ├── UnknownId             no task has that id
+│   ├── UnknownUpload         no upload has that id, or its bytes are gone
 │   ├── InvalidArguments      the arguments do not fit the task
 │   ├── UnknownTable          the target has no such table
 │   ├── UnknownColumn         the input has a column that the table lacks
@@ -38,6 +39,7 @@ RescindError
 │   ├── Stopped               a stop was asked for
 │   ├── Fenced                another attempt or recovery has taken over
 │   └── ShuttingDown          this worker is told to leave
+├── UploadStorageFull         no space left where uploads are kept
 ├── LedgerUnavailable         the ledger does not answer
 ├── BrokerUnavailable         the broker does not answer (the sweeper announces later)
 ├── Undecided                 an outcome cannot be proven yet; try again later
@@ -97,6 +99,13 @@ class UnknownId(InvalidRequest):
 
     code = "unknown-id"
     advice = "Check the id; tasks are forgotten after the retention (30 days by default)."
+
+
+class UnknownUpload(InvalidRequest):
+    """No upload has that id, or its bytes are gone."""
+
+    code = "unknown-upload"
+    advice = "Send the file again; uploads are deleted when their task has committed, else after 7 days by default."
 
 
 class InvalidArguments(InvalidRequest):
@@ -353,6 +362,14 @@ class ShuttingDown(Interruption):
     """This worker is told to leave; the task goes back to the queue."""
 
     code = "shutting-down"
+
+
+class UploadStorageFull(RescindError):
+    """No space is left where uploads are kept; nothing of the upload was kept."""
+
+    code = "storage-full"
+    retry = Retry.counted
+    advice = "Free some space where the uploads are kept, then send the file again."
 
 
 class LedgerUnavailable(RescindError):
