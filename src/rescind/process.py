@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import signal
 import socket
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+
+
+_PR_SET_PDEATHSIG = 1
 
 
 class Life(StrEnum):
@@ -91,3 +95,15 @@ def _start_time(pid: int) -> int | None:
     # The command name stands in brackets and may itself hold blanks and brackets: split after the last one.
     fields = stat.rpartition(")")[2].split()
     return None if fields[0] in "ZX" else int(fields[19])
+
+
+def die_with_parent() -> None:
+    """Have the kernel kill this process with -9 when its parent ends, however the parent ends.
+
+    The signal comes when the THREAD that started this process ends: start children from the main thread.
+    """
+    parent = os.getppid()
+    if ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0) != 0:
+        raise OSError(ctypes.get_errno(), "prctl(PR_SET_PDEATHSIG)")
+    if os.getppid() != parent:  # it ended before the call: nobody will send the signal any more
+        os.kill(os.getpid(), signal.SIGKILL)
