@@ -53,9 +53,9 @@ class Table:
         return next((c for c in self.columns if c.name == name), None)
 
 
-HIDDEN_PREFIX = "rescind_"
+HIDDEN_PREFIXES = ("rescind_", "sqlite_")
 
 
 def hidden(table: str) -> bool:
-    """Whether a table is Rescind's own, which no caller may see or touch."""
-    return table.lower().startswith(HIDDEN_PREFIX)
+    """Whether a table is Rescind's own or the database's, which no caller may see, make or touch."""
+    return table.lower().startswith(HIDDEN_PREFIXES)

@@ -9,14 +9,13 @@ from rescind.errors import ConfigurationError, UnknownTask
 from rescind.tasks import clear, generate, load
 from rescind.tasks.transactional import TaskDefinition
 
-BUILT_IN = (load.load, generate.generate, clear.clear)
-
 
 class TaskRegistry(Mapping[str, TaskDefinition]):
     """Definitions by name. A module is searched for what `@transactional` left in it; nothing registers itself."""
 
-    def __init__(self, modules: Iterable[str] = ()) -> None:
-        self._definitions = {definition.name: definition for definition in BUILT_IN}
+    def __init__(self, modules: Iterable[str], max_generate_rows: int) -> None:
+        built_in = (load.load, generate.limited(max_generate_rows), clear.clear)
+        self._definitions = {definition.name: definition for definition in built_in}
         for module in modules:
             for definition in _definitions_in(module):
                 known = self._definitions.setdefault(definition.name, definition)

@@ -25,10 +25,11 @@ from sqlalchemy import Connection
 
 from rescind import failpoints
 from rescind.domain.receipt import Draft
-from rescind.domain.schema import Table
-from rescind.errors import InvalidArguments, ResultInvalid
+from rescind.domain.schema import Table, hidden
+from rescind.errors import InvalidArguments, ResultInvalid, UnknownTable
 from rescind.ledger import tasks as ledger_tasks
 from rescind.ledger.engine import Ledger
+from rescind.readers.reader import Reader
 from rescind.settings import DEFAULT_TARGET
 from rescind.targets.target import Writer
 from rescind.transaction.work import Work
@@ -126,10 +127,13 @@ class TableWriter:
 class Transaction:
     """One attempt at a task, as its function sees it."""
 
-    def __init__(self, work: Work, ledger: Ledger, uploads: UploadStore) -> None:
+    def __init__(
+        self, work: Work, ledger: Ledger, uploads: UploadStore, open_upload: Callable[[Upload], Reader]
+    ) -> None:
         self._work = work
         self._ledger = ledger
         self._uploads = uploads
+        self._open_upload = open_upload
         self._inputs: list[Upload] = []
         self._draft = Draft()
         self._rows_read: int | None = None
@@ -184,8 +188,10 @@ class Transaction:
             return ledger_tasks.made_here(connection, target, name)
 
     def create_table(self, table: Table, target: str = DEFAULT_TARGET) -> None:
-        """Make a table; it is gone again if the task does not commit."""
+        """Make a table; it is gone again if the task does not commit. Raises UnknownTable for a reserved name."""
         self.check()
+        if hidden(table.name):
+            raise UnknownTable(f"The name {table.name!r} is reserved; no such table can be made.")
         self._work.branch(target).create_table(table)
         self._draft = replace(self._draft, made=(*self._draft.made, (target, table.name)))
 
@@ -199,11 +205,12 @@ class Transaction:
         self.check()
         return closing(TableWriter(self, self._work.branch(target).writer(table, columns), target))
 
-    def upload(self, upload_id: str) -> Upload:
-        """An upload to read. Its digest is verified before the decision, and stands in the receipt."""
+    def upload(self, upload_id: str) -> closing[Reader]:
+        """A reader of an upload's rows, for a `with`. The bytes' digest is verified before the decision."""
         upload = self._uploads.get(upload_id)
         self._inputs.append(upload)
-        return upload
+        self.progress(bytes_total=upload.length)
+        return closing(self._open_upload(upload))
 
     def counted(self, when: str, rows: int) -> None:
         """Put a row count into the receipt; `when` is `before` or `after`."""
