@@ -1,0 +1,77 @@
+# What a person or the CI does with this repository. `make` alone lists it.
+
+PYTHON ?= python3
+VENV ?= .venv
+RUNS ?= 3000
+TESTS ?= tests
+
+PY := $(VENV)/bin/python
+PIP := $(PY) -m pip install --quiet --disable-pip-version-check --no-input --root-user-action=ignore
+STAMP := $(VENV)/.locked
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help setup demo up test crash lint format spec bench-quick lock clean spin-and-gcc
+
+help:  ## list the targets
+	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
+
+setup: $(STAMP)  ## make the virtual environment from the lock
+
+demo: setup  ## show the promise: load, repeat, reject, stop, kill
+	@$(PY) examples/demo.py
+
+up: setup  ## run Rescind here, with everything it writes in ./.rescind
+	@$(VENV)/bin/rescind up
+
+test: setup  ## run all tests (TESTS=tests/unit for some of them)
+	@$(PY) -m pytest $(TESTS)
+
+crash: setup  ## kill processes at random for longer (RUNS=3000)
+	@RESCIND_CRASH_RUNS=$(RUNS) $(PY) -m pytest tests/crash
+
+lint: setup  ## ruff, mypy, the layers, the lock
+	@$(VENV)/bin/ruff check
+	@$(VENV)/bin/ruff format --check --quiet
+	@$(VENV)/bin/mypy
+	@$(VENV)/bin/lint-imports --no-logo
+	@$(PY) -m pytest -q tests/architecture/test_lock.py
+
+format:  ## let ruff format and fix what it can
+	@$(VENV)/bin/ruff check --fix --quiet
+	@$(VENV)/bin/ruff format
+
+spec: spin-and-gcc  ## check the models of the protocol and their mutants
+	@$(PYTHON) spec/check.py
+
+bench-quick: setup  ## measure speed and memory, paired within one run
+	@$(PY) -m bench.quick
+
+lock:  ## make requirements.lock anew from pyproject.toml (needs uv)
+	@command -v uv >/dev/null || { echo "make lock: uv is needed; see https://docs.astral.sh/uv" >&2; exit 1; }
+	uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes \
+	  --no-emit-index-url --no-header --no-annotate --quiet -o requirements.lock
+
+clean:  ## take away everything that is not in git but the data of `make up`
+	rm -rf $(VENV) .rescind-demo .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(STAMP): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "Python 3.11 or newer is needed; $(PYTHON) is $$($(PYTHON) --version 2>&1). Try: make PYTHON=python3.12 setup" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
+	  { echo "$(PYTHON) cannot make virtual environments; on Debian or Ubuntu: apt-get install python3-venv" >&2; exit 1; }
+	@echo "Setting up $(VENV) (a minute or two) …"
+	@test -x $(PY) || $(PYTHON) -m venv $(VENV)
+	@$(PIP) --require-hashes -r requirements.lock
+	@$(PIP) --no-deps --no-build-isolation -e .
+	@touch $(STAMP)
+
+# spin writes the checker in C, so both are needed. Installed only where nobody has to be asked.
+spin-and-gcc:
+	@if command -v spin >/dev/null && command -v gcc >/dev/null; then :; \
+	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	  echo "Installing spin and gcc …"; \
+	  apt-get update -qq && \
+	  DEBIAN_FRONTEND=noninteractive apt-get install -yqq --no-install-recommends spin gcc libc6-dev >/dev/null; \
+	else echo "make spec needs spin and gcc; on Debian or Ubuntu: sudo apt-get install spin gcc libc6-dev" >&2; exit 1; fi
