@@ -25,7 +25,9 @@ class Registered:
     ended: bool
 
 
-def register(connection: Connection, task: Task, branch: BranchId, target: str, protocol: Protocol, session: str) -> bool:
+def register(
+    connection: Connection, task: Task, branch: BranchId, target: str, protocol: Protocol, session: str
+) -> bool:
     """The guarded UPDATE first, then the INSERT; False: this attempt is not at work any more.
 
     An INSERT … WHERE EXISTS would slip past a recovery that runs at the same time (PROTOCOL R6).

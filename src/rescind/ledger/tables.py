@@ -166,3 +166,11 @@ made_table = Table(
     Column("task", _Id, nullable=False),
     Column("at", UtcDateTime, nullable=False),
 )
+
+#: Tasks that are forgotten here, and whose markers in that target are still to be deleted.
+forgotten = Table(
+    "forgotten",
+    metadata,
+    Column("task", _Id, primary_key=True),
+    Column("target", String(100), primary_key=True),
+)

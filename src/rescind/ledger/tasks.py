@@ -175,6 +175,7 @@ def finish(connection: Connection, task: Task, receipt: dict[str, Any]) -> bool:
         State.committed,
         receipt=receipt,
         finished_at=now(),
+        waiting_for=None,
         phase="done",
         rows=receipt["rows_written"],
     ):
@@ -286,6 +287,11 @@ def stop_queued(connection: Connection, task: Task) -> bool:
         phase="done",
         waiting_for=None,
     )
+
+
+def wait_for(connection: Connection, task: Task, what: str) -> None:
+    """Say in words what the task waits for, as long as it stands where it was seen."""
+    _guarded(connection, task, task.state, waiting_for=what)
 
 
 def mark_announced(connection: Connection, task_id: str) -> None:

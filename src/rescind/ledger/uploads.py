@@ -41,9 +41,7 @@ def disposable(connection: Connection, older_than: datetime) -> list[str]:
     """Ids whose bytes nobody needs: a task committed them, or they are old; and no task still wants them."""
     used = _uses(_t.c.state.not_in(DONE))
     committed = _uses(_t.c.state == State.committed)
-    query = select(_u.c.id).where(
-        _u.c.deleted_at.is_(None), ~used, or_(committed, _u.c.created_at < older_than)
-    )
+    query = select(_u.c.id).where(_u.c.deleted_at.is_(None), ~used, or_(committed, _u.c.created_at < older_than))
     return list(connection.execute(query).scalars())
 
 

@@ -78,9 +78,7 @@ class TaskDefinition:
         return self.function(*args, **kwargs)
 
 
-def transactional(
-    name: str, *, targets: Sequence[str] = (DEFAULT_TARGET,)
-) -> Callable[[Function], TaskDefinition]:
+def transactional(name: str, *, targets: Sequence[str] = (DEFAULT_TARGET,)) -> Callable[[Function], TaskDefinition]:
     """Make a task of a function whose first parameter is a Transaction.
 
     `targets` are the registered databases that it writes to. Raises TypeError for a parameter without an
@@ -177,10 +175,6 @@ class Transaction:
     def table(self, name: str, target: str = DEFAULT_TARGET) -> Table:
         """What the table looks like, read outside the transaction. Raises UnknownTable."""
         return self._work.target(target).catalog().table(name)
-
-    def count(self, name: str, target: str = DEFAULT_TARGET) -> int:
-        """How many rows the table has, read outside the transaction. Raises UnknownTable."""
-        return self._work.target(target).catalog().count(name)
 
     def made_here(self, name: str, target: str = DEFAULT_TARGET) -> bool:
         """Whether Rescind made that table."""

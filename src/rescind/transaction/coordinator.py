@@ -9,9 +9,9 @@ from rescind import failpoints
 from rescind.domain.receipt import Draft
 from rescind.domain.states import State
 from rescind.domain.task import Problem, Task
-from rescind.errors import Contradiction, Fenced, LedgerUnavailable, RescindError, Retry
+from rescind.errors import Contradiction, Fenced, LedgerUnavailable, RescindError, Retry, RowsRejected
 from rescind.ledger import branches as ledger_branches
-from rescind.ledger import tasks
+from rescind.ledger import rejects, tasks
 from rescind.ledger.engine import Ledger
 from rescind.targets.target import Target
 from rescind.telemetry.logs import log
@@ -111,6 +111,8 @@ class Coordinator:
             try:
                 with self._ledger.write() as connection:
                     tasks.begin_abort(connection, task, State.running, problem_of(error))
+                    if isinstance(error, RowsRejected):
+                        rejects.replace(connection, task.id, error.rejects)
                     current = tasks.get(connection, task.id)
                 mine = current is not None and current.attempt == task.attempt and current.state is State.aborting
                 return current if mine else None

@@ -1,0 +1,37 @@
+"""Forgetting tasks: which may go, and whose markers are still to be deleted."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import Connection, delete, insert, select
+
+from rescind.domain.states import State
+from rescind.domain.task import Task
+from rescind.ledger import tables, tasks
+
+_t, _f = tables.task, tables.forgotten
+
+
+def ended_before(connection: Connection, at: datetime, limit: int = 1_000) -> list[Task]:
+    """Tasks that committed, stopped or failed before `at`; the oldest first."""
+    ended = (State.committed, State.stopped, State.failed)
+    query = select(_t.c.id).where(_t.c.state.in_(ended), _t.c.finished_at < at).order_by(_t.c.finished_at).limit(limit)
+    found = [tasks.get(connection, task_id) for task_id in connection.execute(query).scalars().all()]
+    return [task for task in found if task is not None]
+
+
+def forget(connection: Connection, task: Task) -> None:
+    """Delete the task with all that hangs on it, and note that its markers may go."""
+    connection.execute(delete(_t).where(_t.c.id == task.id, _t.c.state == task.state))
+    connection.execute(insert(_f), [{"task": task.id, "target": name} for name in task.targets])
+
+
+def forgotten(connection: Connection) -> list[tuple[str, str]]:
+    """(task, target) pairs whose markers are still to be deleted."""
+    return [(row.task, row.target) for row in connection.execute(select(_f))]
+
+
+def done(connection: Connection, task_id: str, target: str) -> None:
+    """The markers are deleted."""
+    connection.execute(delete(_f).where(_f.c.task == task_id, _f.c.target == target))

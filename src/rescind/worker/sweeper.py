@@ -1,0 +1,138 @@
+"""The loop that recovers, announces and releases, for ever.
+
+One thread for each target, so that a target that is down holds up nobody else; one for what concerns the
+ledger alone. Several sweepers may run at once: every step is guarded in the ledger.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from rescind import failpoints
+from rescind.domain.states import State
+from rescind.domain.task import Task
+from rescind.errors import BrokerUnavailable, RescindError, TargetUnavailable
+from rescind.ledger import tasks
+from rescind.ledger.engine import Ledger, now
+from rescind.scheduling.queue import unannounced
+from rescind.targets.registry import TargetRegistry
+from rescind.targets.target import Target
+from rescind.telemetry.logs import log
+from rescind.transaction.forget import Forgetter
+from rescind.transaction.recovery import Recovery
+from rescind.uploads.store import UploadStore
+from rescind.worker.lease import Unchanged, worker_is_gone
+
+STOP_SECONDS = 10.0  #: a stop that the worker does not obey for so long is carried out by the sweeper
+TENDING_SECONDS = 60.0  #: pause between two looks for tasks that are past their retention
+
+
+@dataclass
+class Sweeper:
+    """`publish` announces one task and raises BrokerUnavailable; `sweep_seconds` is the pause between sweeps."""
+
+    ledger: Ledger
+    targets: TargetRegistry
+    recovery: Recovery
+    forgetter: Forgetter
+    uploads: UploadStore
+    publish: Callable[[str], None]
+    lease_seconds: float
+    sweep_seconds: float
+    ended: threading.Event = field(default_factory=threading.Event)
+
+    def run(self) -> None:
+        """Sweep until `ended` is set."""
+        loops = [self._ledger_loop(), *(self._target_loop(target) for target in self.targets.values())]
+        threads = [threading.Thread(target=self._forever, args=(loop,), daemon=True) for loop in loops]
+        for thread in threads:
+            thread.start()
+        self.ended.wait()
+        for thread in threads:
+            thread.join(timeout=2.0)
+
+    def _forever(self, sweep: Callable[[], None]) -> None:
+        while not self.ended.is_set():
+            try:
+                sweep()
+            except Exception as error:
+                # A sweeper that dies of one surprise would leave every later task undecided.
+                log.warning("sweep.failed", error=f"{type(error).__name__}: {error}")
+            self.ended.wait(self.sweep_seconds)
+
+    def _ledger_loop(self) -> Callable[[], None]:
+        tended = time.monotonic() - TENDING_SECONDS
+
+        def sweep() -> None:
+            nonlocal tended
+            self.sweep_ledger()
+            self.uploads.sweep(now())
+            if time.monotonic() - tended >= TENDING_SECONDS:
+                self.forgetter.forget(now())
+                tended = time.monotonic()
+
+        return sweep
+
+    def _target_loop(self, target: Target) -> Callable[[], None]:
+        beats, stops = Unchanged(), Unchanged()
+        return lambda: self.sweep_target(target, beats, stops)
+
+    def sweep_ledger(self) -> None:
+        """Queued tasks: end those that a stop was asked for, announce those that may run."""
+        with self.ledger.read() as connection:
+            stopped = [task for task in tasks.in_states(connection, State.queued) if task.stop_requested]
+        for task in stopped:
+            with self.ledger.write() as connection:
+                tasks.stop_queued(connection, task)
+        failpoints.hit("sweep.before_announce")
+        with self.ledger.read() as connection:
+            waiting = unannounced(connection, self.targets.exclusive())
+        try:
+            for task_id in waiting:
+                self.publish(task_id)
+                with self.ledger.write() as connection:
+                    tasks.mark_announced(connection, task_id)
+        except BrokerUnavailable as error:
+            log.warning("announce.failed", error=str(error))
+
+    def sweep_target(self, target: Target, beats: Unchanged, stops: Unchanged) -> None:
+        """Tasks whose first branch is in that target, then its prepared branches."""
+        failpoints.hit("sweep.before_dead")
+        with self.ledger.read() as connection:
+            active = tasks.in_states(connection, State.running, State.committing, State.aborting)
+        mine = [task for task in active if task.targets[0] == target.name]
+        for task in mine:
+            self._step(task, beats, stops)
+        names = {task.id for task in mine}
+        beats.keep(names)
+        stops.keep(names)
+        failpoints.hit("sweep.before_orphans")
+        self.recovery.sweep_target(target)
+
+    def _step(self, task: Task, beats: Unchanged, stops: Unchanged) -> None:
+        silent = beats.seconds(task.id, (task.state, task.attempt, task.beat)) >= self.lease_seconds
+        asked = stops.seconds(task.id, (task.attempt, task.stop_requested))
+        dead = silent or worker_is_gone(task)
+        disobeys = task.stop_requested and asked >= STOP_SECONDS
+        if not dead and not disobeys:
+            return
+        log.info("sweep.takes-over", task=task.id, attempt=task.attempt, state=task.state, dead=dead)
+        try:
+            self._take_over(task, lost=dead)
+        except TargetUnavailable as error:
+            with self.ledger.write() as connection:
+                tasks.wait_for(connection, task, str(error))
+        except RescindError as error:
+            log.warning("sweep.undecided", task=task.id, attempt=task.attempt, error=str(error))
+
+    def _take_over(self, task: Task, *, lost: bool) -> None:
+        match task.state:
+            case State.running:
+                self.recovery.take_over(task, lost=lost)
+            case State.committing:
+                self.recovery.commit(task)
+            case _:
+                self.recovery.abort(task)
