@@ -1,0 +1,70 @@
+"""A branch in the memory database: one connection, one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+
+from sqlalchemy import Connection
+
+from rescind.domain.branch import BranchId, Protocol
+from rescind.domain.schema import Table
+from rescind.errors import RescindError, TargetRefused
+from rescind.testing.memory.wire import Link, ask
+from rescind.testing.memory.writer import MemoryWriter
+
+
+class MemoryBranch:
+    """See `rescind.targets.target.Branch`."""
+
+    def __init__(self, address: str, branch: BranchId, protocol: Protocol) -> None:
+        self.id = branch
+        self._address = address
+        self._protocol = protocol
+        self._link = Link(address)
+        try:
+            self.session: str = self._link.call("open")
+        except RescindError:
+            self._link.close()
+            raise
+
+    def start(self) -> None:
+        self._link.call("start", self.id)
+
+    def connection(self) -> Connection:
+        raise TargetRefused("The memory database speaks no SQL.")
+
+    def create_table(self, table: Table) -> None:
+        self._link.call("create_table", table)
+
+    def clear_table(self, table: str) -> int:
+        cleared: int = self._link.call("clear_table", table)
+        return cleared
+
+    def writer(self, table: Table, columns: Sequence[str]) -> MemoryWriter:
+        return MemoryWriter(self._link, table)
+
+    def write_marker(self, rows: int, checksum: str) -> None:
+        self._link.call("write_marker", rows, checksum)
+
+    def prepare(self) -> None:
+        if self._protocol is not Protocol.two_phase:
+            raise TargetRefused(f"{self.id} was opened for one-phase commit.")
+        self._link.call("prepare")
+
+    def commit(self) -> None:
+        self._link.call("commit")
+
+    def rollback(self) -> None:
+        with suppress(RescindError):
+            self._link.call("rollback")
+
+    def cancel(self) -> None:
+        # From a second connection: this branch's own is busy with the very statement.
+        with suppress(RescindError):
+            ask(self._address, "cancel", self.session)
+
+    def close(self) -> None:
+        with suppress(RescindError):
+            self._link.call("close")
+        self._link.close()

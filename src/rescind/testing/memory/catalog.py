@@ -1,0 +1,67 @@
+"""Reads of the memory database outside any task."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import pyarrow as pa
+
+from rescind.domain.schema import Table, Type, hidden
+from rescind.errors import UnknownTable
+from rescind.testing.memory.storage import key_of
+from rescind.testing.memory.wire import ask
+
+BATCH_ROWS = 1000
+
+_ARROW: dict[Type, pa.DataType] = {
+    Type.integer: pa.int64(),
+    Type.real: pa.float64(),
+    Type.decimal: pa.string(),
+    Type.boolean: pa.bool_(),
+    Type.date: pa.date32(),
+    Type.timestamp: pa.timestamp("us"),
+    Type.text: pa.string(),
+    Type.binary: pa.binary(),
+}
+
+
+class MemoryCatalog:
+    """See `rescind.targets.target.Catalog`."""
+
+    def __init__(self, address: str) -> None:
+        self._address = address
+
+    def tables(self) -> list[str]:
+        return [name for name in ask(self._address, "table_names") if not hidden(name)]
+
+    def table(self, name: str) -> Table:
+        if hidden(name):
+            raise UnknownTable(f"There is no table {name}.")
+        table: Table = ask(self._address, "table", name)
+        return table
+
+    def count(self, name: str) -> int:
+        return len(self._rows(name))
+
+    @contextmanager
+    def rows(
+        self, name: str, *, limit: int | None = None, after: Sequence[object] | None = None
+    ) -> Iterator[Iterator[pa.RecordBatch]]:
+        table = self.table(name)
+        rows = self._rows(name)
+        if after is not None:
+            rows = [row for row in rows if key_of(table, row) > tuple(after)]
+        yield _batches(table, rows[:limit])
+
+    def _rows(self, name: str) -> list[tuple[Any, ...]]:
+        self.table(name)
+        return list(ask(self._address, "rows", name))
+
+
+def _batches(table: Table, rows: list[tuple[Any, ...]]) -> Iterator[pa.RecordBatch]:
+    schema = pa.schema([(column.name, _ARROW[column.type]) for column in table.columns])
+    for start in range(0, len(rows), BATCH_ROWS):
+        values = [dict(zip(schema.names, row, strict=True)) for row in rows[start : start + BATCH_ROWS]]
+        yield pa.RecordBatch.from_pylist(values, schema=schema)

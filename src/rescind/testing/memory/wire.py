@@ -1,0 +1,69 @@
+"""The client's end of a connection."""
+
+from __future__ import annotations
+
+import pickle
+import socket
+from contextlib import suppress
+from typing import Any, Self
+
+from rescind.errors import TargetUnavailable
+from rescind.testing.memory.failures import Refusal, ours
+
+CONNECT_SECONDS = 5.0
+REPLY_SECONDS = 60.0  #: longer than any lock is waited for
+
+TASK = "task"  #: what a connection says it is, first of all: a session of the database
+OPERATOR = "operator"  #: or its console, which answers even when the database is down
+
+
+class Link:
+    """One connection. It never reconnects by itself: a new connection would be another session.
+
+    Raises TargetUnavailable when the connection is refused or drops; what was sent may have been carried out.
+    """
+
+    def __init__(self, address: str, role: str = TASK) -> None:
+        self._socket = socket.socket(socket.AF_UNIX)
+        self._socket.settimeout(CONNECT_SECONDS)
+        try:
+            self._socket.connect(address)
+            self._socket.settimeout(REPLY_SECONDS)
+            self._file = self._socket.makefile("rwb")
+            self._send(role)
+        except OSError as error:
+            self._socket.close()
+            raise TargetUnavailable(f"The memory database does not answer: {error}.") from error
+
+    def call(self, verb: str, *args: Any) -> Any:
+        """Send a verb and wait for its answer; a refusal is raised as an error of `rescind.errors`."""
+        try:
+            self._send((verb, args))
+            answer = pickle.load(self._file)
+        except (OSError, EOFError, pickle.UnpicklingError) as error:
+            raise TargetUnavailable(f"The connection to the memory database dropped during {verb}.") from error
+        if isinstance(answer, Refusal):
+            raise ours(answer) from answer
+        return answer
+
+    def close(self) -> None:
+        """Drop the connection. Never raises."""
+        with suppress(OSError):  # what was buffered could not be sent: nobody waits for it
+            self._file.close()
+        self._socket.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _send(self, message: Any) -> None:
+        self._file.write(pickle.dumps(message))
+        self._file.flush()
+
+
+def ask(address: str, verb: str, *args: Any) -> Any:
+    """Call one verb on a connection of its own: a fresh session with a fresh snapshot."""
+    with Link(address) as link:
+        return link.call(verb, *args)
