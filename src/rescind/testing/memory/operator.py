@@ -17,8 +17,10 @@ class Operator:
         self.address = address
 
     def arm(self, verb: str, fault: Fault, nth: int = 1, seconds: float = 0.2) -> None:
-        """The `nth` next call of `verb` meets the fault. Verbs are the branch's and target's method names, and
-        `open`; reads of markers are `read_markers`."""
+        """The `nth` next call of `verb` meets the fault.
+
+        Verbs are the names of the branch's and the target's methods, but `open`, `write` and `read_markers`.
+        """
         self._ask("arm", verb, fault, nth, seconds)
 
     def disarm(self) -> list[str]:

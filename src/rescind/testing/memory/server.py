@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import pickle
 import socket
 import subprocess
 import sys
@@ -19,7 +17,7 @@ from rescind.testing.memory.engine import Database, Session
 from rescind.testing.memory.failures import Kind, Refusal
 from rescind.testing.memory.faults import Armed, Armoury, Fault
 from rescind.testing.memory.operator import Operator
-from rescind.testing.memory.wire import OPERATOR
+from rescind.testing.memory.wire import OPERATOR, receive, send
 
 START_SECONDS = 20.0  #: how long a server process may take until it answers
 
@@ -42,7 +40,7 @@ class Server(ThreadingUnixStreamServer):
         self.armoury = Armoury()
         self.down = False
         super().__init__(address, _Handler)
-        os.chmod(address, 0o600)
+        Path(address).chmod(0o600)
 
     def crash(self, *, down: bool) -> None:
         self.down = down
@@ -60,7 +58,7 @@ class _Handler(StreamRequestHandler):
 
     def handle(self) -> None:
         try:
-            if pickle.load(self.rfile) == OPERATOR:
+            if receive(self.rfile) == OPERATOR:
                 self._serve_operator()
             elif not self.server.down:
                 self._serve_session()
@@ -69,20 +67,17 @@ class _Handler(StreamRequestHandler):
 
     def _serve_operator(self) -> None:
         while True:
-            verb, args = pickle.load(self.rfile)
-            self._send(_operate(self.server, verb, args))
+            verb, args = receive(self.rfile)
+            send(self.wfile, _operate(self.server, verb, args))
 
     def _serve_session(self) -> None:
         session = self.server.database.connect(self._hang_up)
         try:
             while session.alive:
-                verb, args = pickle.load(self.rfile)
-                self._send(self._answer(session, verb, args))
+                verb, args = receive(self.rfile)
+                send(self.wfile, self._answer(session, verb, args))
         finally:
             self.server.database.disconnect(session)
-
-    def _send(self, answer: Any) -> None:
-        self.wfile.write(pickle.dumps(answer))
 
     def _hang_up(self) -> None:
         with suppress(OSError):

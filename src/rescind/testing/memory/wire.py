@@ -5,7 +5,7 @@ from __future__ import annotations
 import pickle
 import socket
 from contextlib import suppress
-from typing import Any, Self
+from typing import Any, BinaryIO, Self
 
 from rescind.errors import TargetUnavailable
 from rescind.testing.memory.failures import Refusal, ours
@@ -15,6 +15,18 @@ REPLY_SECONDS = 60.0  #: longer than any lock is waited for
 
 TASK = "task"  #: what a connection says it is, first of all: a session of the database
 OPERATOR = "operator"  #: or its console, which answers even when the database is down
+
+
+def send(file: BinaryIO, message: Any) -> None:
+    """Raises OSError when the other end has gone."""
+    file.write(pickle.dumps(message))
+    file.flush()
+
+
+def receive(file: BinaryIO) -> Any:
+    """Wait for the next message. Raises EOFError or OSError when the other end has gone."""
+    # The socket may be opened by its owner only, and only tests do: the messages are their own values.
+    return pickle.load(file)  # noqa: S301
 
 
 class Link:
@@ -39,7 +51,7 @@ class Link:
         """Send a verb and wait for its answer; a refusal is raised as an error of `rescind.errors`."""
         try:
             self._send((verb, args))
-            answer = pickle.load(self._file)
+            answer = receive(self._file)
         except (OSError, EOFError, pickle.UnpicklingError) as error:
             raise TargetUnavailable(f"The connection to the memory database dropped during {verb}.") from error
         if isinstance(answer, Refusal):
@@ -59,8 +71,7 @@ class Link:
         self.close()
 
     def _send(self, message: Any) -> None:
-        self._file.write(pickle.dumps(message))
-        self._file.flush()
+        send(self._file, message)
 
 
 def ask(address: str, verb: str, *args: Any) -> Any:
