@@ -13,7 +13,7 @@ from sqlalchemy.exc import IntegrityError
 from rescind import failpoints
 from rescind.domain.states import State
 from rescind.domain.task import Task
-from rescind.errors import KeyReused, NotRetryable, UnknownId
+from rescind.errors import KeyReused, NotRetryable, UnknownId, UnknownUpload
 from rescind.ledger import idempotency, tasks, uploads
 from rescind.ledger.engine import Ledger
 from rescind.tasks.registry import TaskRegistry
@@ -54,7 +54,7 @@ class Submission:
         """The task's id, and whether this call made it.
 
         `upload` is one that was received with the request: its row is written with the task's. Raises
-        UnknownTask, InvalidArguments, KeyReused.
+        UnknownTask, InvalidArguments, UnknownUpload, KeyReused.
         """
         definition = self._registry[name]
         checked = definition.check(args)
@@ -63,6 +63,8 @@ class Submission:
         def insert(connection: Connection, task_id: str) -> None:
             if upload is not None:
                 uploads.insert_upload(connection, upload)
+            elif kept is not None and uploads.get(connection, kept) is None:
+                raise UnknownUpload(f"No upload has the id {kept}.")
             tasks.insert_task(connection, task_id, name, checked, definition.targets, upload=kept)
 
         return self._insert(insert, key)

@@ -1,0 +1,247 @@
+"""The only place where parts are wired together.
+
+Nothing that is opened here may be carried over a fork: each process opens its own `Core`.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from celery import Celery
+from celery.signals import worker_init, worker_process_init, worker_shutting_down
+from flask import Flask
+
+from rescind import failpoints
+from rescind.api.application import create_app
+from rescind.api.services import Services
+from rescind.broker.announcer import Announcer, publisher
+from rescind.broker.application import make_celery
+from rescind.domain.upload import Upload
+from rescind.errors import BrokerUnavailable, ConfigurationError, RescindError
+from rescind.ledger import migrate as migration
+from rescind.ledger import tasks as ledger_tasks
+from rescind.ledger.engine import Ledger, now
+from rescind.readers.reader import Reader, Source
+from rescind.readers.registry import open_reader
+from rescind.settings import Settings
+from rescind.targets.registry import TargetRegistry, open_targets
+from rescind.tasks.registry import TaskRegistry
+from rescind.tasks.submission import Submission
+from rescind.telemetry import logs
+from rescind.transaction.coordinator import Coordinator
+from rescind.transaction.forget import Forgetter
+from rescind.transaction.recovery import Recovery
+from rescind.uploads.store import UploadStore
+from rescind.worker import guard
+from rescind.worker.children import Leaving, set_up_child
+from rescind.worker.run import Worker
+from rescind.worker.sweeper import Sweeper
+
+GUARD_BUSY_SECONDS = 1.0  #: forks wait for the guard while it is in the ledger
+
+
+@dataclass(frozen=True)
+class Core:
+    """What every kind of process needs."""
+
+    settings: Settings
+    ledger: Ledger
+    targets: TargetRegistry
+    registry: TaskRegistry
+    uploads: UploadStore
+
+    def recovery(self) -> Recovery:
+        return Recovery(self.ledger, self.targets)
+
+    def forgetter(self) -> Forgetter:
+        return Forgetter(self.ledger, self.targets, self.settings.task_days)
+
+    def open_upload(self, upload: Upload) -> Reader:
+        path = self.uploads.path(upload)
+        return open_reader(Source(path, None, self.settings.max_record_bytes, self.settings.max_expanded_bytes))
+
+
+def open_core(settings: Settings) -> Core:
+    """Open the ledger and the targets. Raises ConfigurationError; connects to nothing yet."""
+    ledger = Ledger(settings.ledger())
+    keep = timedelta(days=settings.upload_days)
+    uploads = UploadStore(settings.uploads_directory(), ledger, settings.max_upload_bytes, keep)
+    registry = TaskRegistry(settings.tasks, settings.max_generate_rows)
+    return Core(settings, ledger, open_targets(settings.target_urls()), registry, uploads)
+
+
+def start(settings: Settings, process: str) -> None:
+    """What each process does first: its log, and the failpoints that a test may have armed."""
+    logs.configure(settings.log_level, settings.log_json, process)
+    failpoints.arm_from_environment()
+
+
+def migrate(settings: Settings) -> None:
+    """Bring the ledger to this version, and make the marker table in every target that answers."""
+    core = open_core(settings)
+    migration.migrate(core.ledger)
+    for target in core.targets.values():
+        try:
+            target.preflight()
+        except RescindError as error:
+            logs.log.warning("migrate.target", target=target.name, error=str(error))
+    core.ledger.close()
+
+
+def purge(settings: Settings) -> dict[str, int]:
+    """Delete what is past its retention; how many of each."""
+    core = open_core(settings)
+    return {"uploads": core.uploads.sweep(now()), "tasks": core.forgetter().forget(now())}
+
+
+# --- the API --------------------------------------------------------------------------------------------------
+
+
+def api_app(settings: Settings) -> Flask:
+    """The WSGI application. Make it in the process that serves it."""
+    core = open_core(settings)
+    migration.check(core.ledger)
+    celery = make_celery(settings.broker(), settings.home)
+    announcer = Announcer(publisher(celery), partial(_mark_announced, core.ledger))
+    return create_app(
+        Services(
+            settings=settings,
+            ledger=core.ledger,
+            targets=core.targets,
+            registry=core.registry,
+            uploads=core.uploads,
+            submission=Submission(core.ledger, core.registry, announcer.announce),
+            readiness=partial(readiness, core, celery),
+        )
+    )
+
+
+def readiness(core: Core, celery: Celery) -> dict[str, str | None]:
+    """Each part's reason for not being ready, or None."""
+    checks: dict[str, Callable[[], Any]] = {
+        "ledger": partial(migration.check, core.ledger),
+        "broker": partial(_ping, celery),
+        "uploads": partial(_writable, core.settings.uploads_directory()),
+    }
+    checks |= {f"target:{name}": target.preflight for name, target in core.targets.items()}
+    return {part: _reason(check) for part, check in checks.items()}
+
+
+def _reason(check: Callable[[], Any]) -> str | None:
+    try:
+        check()
+    except (RescindError, OSError) as error:
+        return str(error)
+    return None
+
+
+def _ping(celery: Celery) -> None:
+    try:
+        with celery.connection_for_write(connect_timeout=2.0) as connection:
+            connection.ensure_connection(max_retries=1, timeout=2.0)
+    except Exception as error:
+        raise BrokerUnavailable(f"The broker does not answer: {type(error).__name__}.") from error
+
+
+def _writable(directory: Path) -> None:
+    directory.mkdir(parents=True, exist_ok=True)
+    if not os.access(directory, os.W_OK | os.X_OK):
+        raise ConfigurationError(f"The uploads directory {directory} cannot be written to.")
+
+
+def _mark_announced(ledger: Ledger, task_id: str) -> None:
+    with ledger.write() as connection:
+        ledger_tasks.mark_announced(connection, task_id)
+
+
+# --- the worker -----------------------------------------------------------------------------------------------
+
+
+class Shift:
+    """What a Celery worker holds for Rescind: the word to leave in the parent, a Worker in each child."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.leaving = Leaving()
+        self.worker: Worker | None = None
+
+    def wake(self, hint: str) -> None:
+        """The body of the only Celery task. The id is a hint: the ledger says which task is the best."""
+        assert self.worker is not None
+        self.worker.drain()
+
+    def begin_parent(self, **_: Any) -> None:
+        start(self.settings, "worker")
+        guard.start(lambda: Ledger(self.settings.ledger(), GUARD_BUSY_SECONDS))
+
+    def begin_child(self, **_: Any) -> None:
+        set_up_child()
+        start(self.settings, "worker-child")
+        core = open_core(self.settings)
+        announcer = Announcer(publisher(make_celery(self.settings.broker(), self.settings.home)), _no_mark)
+        self.worker = open_worker(core, announcer.announce, self.leaving)
+
+    def leave(self, **_: Any) -> None:
+        self.leaving.say()
+
+
+def open_worker(core: Core, announce: Callable[[str], None], leaving: Callable[[], bool]) -> Worker:
+    """A worker for this process."""
+    return Worker(
+        ledger=core.ledger,
+        targets=core.targets,
+        registry=core.registry,
+        uploads=core.uploads,
+        open_upload=core.open_upload,
+        coordinator=Coordinator(core.ledger, core.targets, core.recovery()),
+        announce=announce,
+        leaving=leaving,
+    )
+
+
+def celery_app(settings: Settings) -> Celery:
+    """The Celery application of a worker."""
+    shift = Shift(settings)
+    worker_init.connect(shift.begin_parent, weak=False)
+    worker_process_init.connect(shift.begin_child, weak=False)
+    worker_shutting_down.connect(shift.leave, weak=False)
+    return make_celery(settings.broker(), settings.home, wake=shift.wake)
+
+
+def _no_mark(task_id: str) -> None:
+    """A child that passes work on does not mark it: the sweeper may well announce it once more."""
+
+
+# --- the sweeper ----------------------------------------------------------------------------------------------
+
+
+def open_sweeper(core: Core) -> Sweeper:
+    """A sweeper over every registered target."""
+    return Sweeper(
+        ledger=core.ledger,
+        targets=core.targets,
+        recovery=core.recovery(),
+        forgetter=core.forgetter(),
+        uploads=core.uploads,
+        publish=publisher(make_celery(core.settings.broker(), core.settings.home)),
+        lease_seconds=core.settings.lease_seconds,
+        sweep_seconds=core.settings.sweep_seconds,
+    )
+
+
+def run_sweeper(settings: Settings) -> None:
+    """Sweep until SIGTERM or SIGINT."""
+    start(settings, "sweeper")
+    core = open_core(settings)
+    migration.check(core.ledger)
+    sweeper = open_sweeper(core)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: sweeper.ended.set())
+    sweeper.run()
