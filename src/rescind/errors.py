@@ -44,7 +44,8 @@ RescindError
 ├── BrokerUnavailable         the broker does not answer (the sweeper announces later)
 ├── Undecided                 an outcome cannot be proven yet; try again later
 ├── Contradiction             the database contradicts the decision: ends as `hazard`
-└── ConfigurationError        a setting is wrong
+├── ConfigurationError        a setting is wrong
+└── AlreadyRunning            another `rescind up` has the home, or something has the port
 
 `code` is stable and goes into documents and logs. `retry` says what the attempt machinery does with it.
 An error's first argument says what happened and where; `advice` says what to do next.
@@ -407,3 +408,10 @@ class ConfigurationError(RescindError):
 
     code = "configuration"
     advice = "Correct the setting and start again."
+
+
+class AlreadyRunning(RescindError):
+    """Another `rescind up` has the home, or something has the port."""
+
+    code = "already-running"
+    advice = "Use the one that runs, end it, or choose another --home and --port."

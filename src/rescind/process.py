@@ -97,12 +97,14 @@ def _start_time(pid: int) -> int | None:
     return None if fields[0] in "ZX" else int(fields[19])
 
 
-def die_with_parent() -> None:
+def die_with_parent(parent: int | None = None) -> None:
     """Have the kernel kill this process with -9 when its parent ends, however the parent ends.
 
     The signal comes when the THREAD that started this process ends: start children from the main thread.
+    `parent` is the parent's number where the parent handed it down; it tells of a parent that ended even before
+    this call began.
     """
-    parent = os.getppid()
+    parent = os.getppid() if parent is None else parent
     if ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0) != 0:
         raise OSError(ctypes.get_errno(), "prctl(PR_SET_PDEATHSIG)")
     if os.getppid() != parent:  # it ended before the call: nobody will send the signal any more
