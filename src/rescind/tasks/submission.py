@@ -13,11 +13,11 @@ from sqlalchemy.exc import IntegrityError
 from rescind import failpoints
 from rescind.domain.states import State
 from rescind.domain.task import Task
+from rescind.domain.upload import Upload
 from rescind.errors import KeyReused, NotRetryable, UnknownId, UnknownUpload
 from rescind.ledger import idempotency, tasks, uploads
 from rescind.ledger.engine import Ledger
 from rescind.tasks.registry import TaskRegistry
-from rescind.domain.upload import Upload
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,7 @@ from sqlalchemy import Connection
 from rescind import failpoints
 from rescind.domain.receipt import Draft
 from rescind.domain.schema import Table, hidden
+from rescind.domain.upload import Upload
 from rescind.errors import InvalidArguments, ResultInvalid, UnknownTable
 from rescind.ledger import tasks as ledger_tasks
 from rescind.ledger.engine import Ledger
@@ -33,7 +34,6 @@ from rescind.readers.reader import Reader
 from rescind.settings import DEFAULT_TARGET
 from rescind.targets.target import Writer
 from rescind.transaction.work import Work
-from rescind.domain.upload import Upload
 from rescind.uploads.store import UploadStore
 
 #: An argument of this type is the id of an upload; the upload is kept as long as the task needs it.

@@ -192,7 +192,8 @@ class Recovery:
             current = tasks.get(connection, task.id)
             if current is None or current.attempt != task.attempt or current.state is not State.committing:
                 return None
-            assert current.receipt is not None and current.protocol is not None
+            assert current.receipt is not None
+            assert current.protocol is not None
             receipt = complete(current.receipt, current.protocol, markers)
             return State.committed if tasks.finish(connection, current, receipt) else None
 
