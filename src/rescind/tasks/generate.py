@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID
 
 import numpy as np
@@ -56,8 +56,8 @@ def generate(
 
 def limited(most_rows: int) -> TaskDefinition:
     """`generate` with the limit of the settings."""
-    rows = (Annotated[int, Field(ge=1, le=most_rows)], 100_000)
-    model = create_model(generate.arguments.__name__, __base__=generate.arguments, rows=rows)
+    fields: dict[str, Any] = {"rows": (Annotated[int, Field(ge=1, le=most_rows)], 100_000)}
+    model = create_model(generate.arguments.__name__, __base__=generate.arguments, **fields)
     return replace(generate, arguments=model)
 
 
@@ -85,9 +85,9 @@ def batches(rows: int, seed: int) -> Iterator[pa.RecordBatch]:
         yield pa.record_batch([_texts(random, count) for _ in FIELDS], names=list(FIELDS))
 
 
-def _texts(random: np.random.Generator, count: int) -> pa.Array:
+def _texts(random: np.random.Generator, count: int) -> pa.StringArray:
     """Arrow text built from its two buffers: no Python object is made for any row."""
     offsets = np.zeros(count + 1, dtype=np.int32)
     np.cumsum(random.integers(SHORTEST, LONGEST + 1, count, dtype=np.int32), out=offsets[1:])
     characters = _ALPHABET[random.integers(0, len(_ALPHABET), int(offsets[-1]), dtype=np.uint8)]
-    return pa.StringArray.from_buffers(count, pa.py_buffer(offsets), pa.py_buffer(characters))
+    return pa.StringArray.from_buffers(count, pa.py_buffer(offsets.data), pa.py_buffer(characters.data))

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 
 from rescind import failpoints
+from rescind.domain.branch import Protocol
 from rescind.domain.receipt import Draft
 from rescind.domain.states import State
 from rescind.domain.task import Problem, Task
@@ -53,7 +54,7 @@ class Coordinator:
             return self._take_back(task, work, control.interruption or Fenced("The decision was refused."))
         return self._carry_out(task, work)
 
-    def _decide(self, task: Task, protocol: preflight.Protocol, draft: Draft) -> bool:
+    def _decide(self, task: Task, protocol: Protocol, draft: Draft) -> bool:
         """Step 7. When the answer is lost, ask the ledger until it answers (PROTOCOL R2)."""
         failpoints.hit("decide.before")
         while True:

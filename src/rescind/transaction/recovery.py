@@ -9,6 +9,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Collection, Mapping
 
+from sqlalchemy import Connection
+
 from rescind import failpoints
 from rescind.domain.branch import BranchId, Marker, MarkerKind, Protocol
 from rescind.domain.receipt import complete
@@ -91,7 +93,7 @@ class Recovery:
             contradiction.code, str(contradiction), contradiction.advice, Retry.never, contradiction.details()
         )
 
-        def mark(connection: tasks.Connection) -> State | None:
+        def mark(connection: Connection) -> State | None:
             current = tasks.get(connection, task.id)
             if current is None or current.attempt != task.attempt or current.state.done:
                 return None
@@ -188,7 +190,7 @@ class Recovery:
     def _finish(self, task: Task, markers: list[Marker]) -> State | None:
         failpoints.hit("finish.before")
 
-        def mark(connection: tasks.Connection) -> State | None:
+        def mark(connection: Connection) -> State | None:
             current = tasks.get(connection, task.id)
             if current is None or current.attempt != task.attempt or current.state is not State.committing:
                 return None
@@ -199,7 +201,7 @@ class Recovery:
 
         return self._end(mark)
 
-    def _end(self, mark: Callable[[tasks.Connection], State | None]) -> State | None:
+    def _end(self, mark: Callable[[Connection], State | None]) -> State | None:
         with self._ledger.write() as connection:
             state = mark(connection)
         failpoints.hit("finish.sent_no_reply")
