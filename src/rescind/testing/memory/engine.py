@@ -15,6 +15,8 @@ from rescind.domain.schema import Table
 from rescind.testing.memory.failures import Kind, Refusal
 from rescind.testing.memory.storage import Changes, MarkerKey, Row, Stored, complete, marker_key
 
+ROWS_AT_ONCE = 1000  #: rows that a statement inserts before it lets others in
+
 
 @dataclass(eq=False)
 class Session:
@@ -137,6 +139,7 @@ class Database:
         wanted = Changes(changes.branch)
         wanted.insert(Stored(stored.table), rows)
         keys = wanted.keys[name] - {()}
+        self._take_time(session, len(rows))
         self._wait(session, lambda: any(c.alone(name) or c.keys[name] & keys for c in self._others(changes)))
         changes.insert(stored, rows)
         return len(rows)
@@ -249,6 +252,12 @@ class Database:
         """A statement that takes its time. Raises Refusal when it is cancelled."""
         until = time.monotonic() + seconds
         self._wait(session, lambda: time.monotonic() < until, seconds=seconds)
+
+    def _take_time(self, session: Session, rows: int) -> None:
+        """Let others in now and then, so that a long statement can be cancelled while it runs."""
+        for _ in range(rows // ROWS_AT_ONCE):
+            self.changed.wait(0.001)
+            self._wait(session, lambda: session.cancelled or not session.alive)
 
     def _wait(
         self, session: Session, blocked: Callable[[], Any], late: Refusal | None = None, seconds: float | None = None

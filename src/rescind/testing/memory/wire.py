@@ -5,7 +5,8 @@ from __future__ import annotations
 import pickle
 import socket
 from contextlib import suppress
-from typing import Any, BinaryIO, Self
+from io import BufferedIOBase
+from typing import Any, Self
 
 from rescind.errors import TargetUnavailable
 from rescind.testing.memory.failures import Refusal, ours
@@ -17,13 +18,13 @@ TASK = "task"  #: what a connection says it is, first of all: a session of the d
 OPERATOR = "operator"  #: or its console, which answers even when the database is down
 
 
-def send(file: BinaryIO, message: Any) -> None:
+def send(file: BufferedIOBase, message: Any) -> None:
     """Raises OSError when the other end has gone."""
     file.write(pickle.dumps(message))
     file.flush()
 
 
-def receive(file: BinaryIO) -> Any:
+def receive(file: BufferedIOBase) -> Any:
     """Wait for the next message. Raises EOFError or OSError when the other end has gone."""
     # The socket may be opened by its owner only, and only tests do: the messages are their own values.
     return pickle.load(file)  # noqa: S301
@@ -38,13 +39,13 @@ class Link:
     def __init__(self, address: str, role: str = TASK) -> None:
         self._socket = socket.socket(socket.AF_UNIX)
         self._socket.settimeout(CONNECT_SECONDS)
+        self._file = self._socket.makefile("rwb")
         try:
             self._socket.connect(address)
             self._socket.settimeout(REPLY_SECONDS)
-            self._file = self._socket.makefile("rwb")
             self._send(role)
         except OSError as error:
-            self._socket.close()
+            self.close()
             raise TargetUnavailable(f"The memory database does not answer: {error}.") from error
 
     def call(self, verb: str, *args: Any) -> Any:
@@ -52,7 +53,7 @@ class Link:
         try:
             self._send((verb, args))
             answer = receive(self._file)
-        except (OSError, EOFError, pickle.UnpicklingError) as error:
+        except (OSError, EOFError, ValueError, pickle.UnpicklingError) as error:  # ValueError: closed by us
             raise TargetUnavailable(f"The connection to the memory database dropped during {verb}.") from error
         if isinstance(answer, Refusal):
             raise ours(answer) from answer
