@@ -21,8 +21,9 @@ from flask import Flask
 from rescind import failpoints
 from rescind.api.application import create_app
 from rescind.api.services import Services
-from rescind.broker.announcer import Announcer, publisher
+from rescind.broker.announcer import Announcer
 from rescind.broker.application import make_celery
+from rescind.broker.publisher import publisher
 from rescind.domain.upload import Upload
 from rescind.errors import BrokerUnavailable, ConfigurationError, RescindError
 from rescind.ledger import migrate as migration

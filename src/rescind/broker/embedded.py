@@ -77,7 +77,7 @@ class Transport(virtual.Transport):
 
     Being asynchronous is what makes Celery give each pool child a pipe of its own. With a blocking transport the
     children share one pipe under one lock, and an idle child that is killed takes the lock with it: none of the
-    others ever runs a task again.
+    others ever runs a task again (seen: two children, one killed, nothing ran until the worker was restarted).
     """
 
     Channel = Channel

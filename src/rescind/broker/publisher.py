@@ -66,7 +66,8 @@ class _Publisher:
         return self._app.connection_for_write(
             connect_timeout=CONNECT_SECONDS,
             heartbeat=0,
-            transport_options={"read_timeout": READ_SECONDS, "write_timeout": WRITE_SECONDS},
+            # Kombu's own tries take six seconds to find that nobody listens; the announcer tries again anyway.
+            transport_options={"read_timeout": READ_SECONDS, "write_timeout": WRITE_SECONDS, "max_retries": 0},
         )
 
     def _close(self) -> None:
