@@ -37,7 +37,7 @@ from sqlalchemy import Connection
 from rescind.domain.branch import BranchId, Marker, MarkerKind
 from rescind.domain.branch import Protocol as CommitProtocol
 from rescind.domain.schema import Table
-from rescind.errors import TargetError
+from rescind.errors import RescindError
 from rescind.targets.capabilities import Capabilities
 
 
@@ -149,7 +149,7 @@ class Target(Protocol):
     def end_session(self, session: str) -> bool:
         """End the session and say whether it is proven gone."""
 
-    def translate(self, error: Exception) -> TargetError | None:
+    def translate(self, error: Exception) -> RescindError | None:
         """Our error for a driver's or SQLAlchemy's that a task's function let through; None for any other."""
 
     def forget(self, ledger: str, task: str) -> None:

@@ -1,0 +1,75 @@
+"""SQLite's rows as Arrow batches. A column of SQLite may hold values of any type; no value is lost or fatal."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from rescind.domain.schema import Column, Table, Type
+from rescind.targets.sqlite.failures import translated
+
+ROWS_PER_BATCH = 10_000
+
+#: Text that is not valid UTF-8 is shown with replacement characters, instead of ending the read.
+text: Callable[[bytes], str] = partial(str, encoding="utf-8", errors="replace")
+
+_ARROW: dict[Type, pa.DataType] = {
+    Type.integer: pa.int64(),
+    Type.real: pa.float64(),
+    Type.decimal: pa.string(),
+    Type.boolean: pa.bool_(),
+    Type.date: pa.date32(),
+    Type.timestamp: pa.timestamp("us"),
+    Type.text: pa.string(),
+    Type.binary: pa.binary(),
+}
+
+
+def batches(cursor: sqlite3.Cursor, table: Table) -> Iterator[pa.RecordBatch]:
+    """The cursor's rows, ROWS_PER_BATCH at a time.
+
+    A column holds its type's values; in a batch where one of them is not of the type the column is text
+    instead, with blobs as hexadecimal digits.
+    """
+    names = [column.name for column in table.columns]
+    while True:
+        with translated():
+            rows = cursor.fetchmany(ROWS_PER_BATCH)
+        if not rows:
+            return
+        columns = zip(table.columns, zip(*rows, strict=True), strict=True)
+        yield pa.RecordBatch.from_arrays([array(column, values) for column, values in columns], names=names)
+
+
+def array(column: Column, values: Sequence[Any]) -> pa.Array[Any]:
+    """One column's values as its type, or all as text where one of them does not fit."""
+    try:
+        return _typed(column.type, values)
+    except (pa.ArrowException, TypeError, OverflowError):
+        return pa.array([None if value is None else _text(value) for value in values], pa.string())
+
+
+def _typed(kind: Type, values: Sequence[Any]) -> pa.Array[Any]:
+    match kind:
+        case Type.boolean:
+            numbers = pa.array(values, pa.int64())
+            if pc.any(pc.not_equal(pc.bit_wise_and(numbers, 1), numbers)).as_py():
+                raise TypeError("neither 0 nor 1")
+            return numbers.cast(pa.bool_())
+        case Type.date | Type.timestamp:
+            return pa.array(values, pa.string()).cast(_ARROW[kind])
+        case Type.decimal:
+            return pa.array([None if value is None else _text(value) for value in values], pa.string())
+        case Type.binary:
+            return pa.array([v.encode() if isinstance(v, str) else v for v in values], pa.binary())
+        case _:
+            return pa.array(values, _ARROW[kind])
+
+
+def _text(value: Any) -> str:
+    return value.hex() if isinstance(value, bytes) else str(value)

@@ -1,0 +1,174 @@
+"""What an SQLite file's tables are and hold, read outside any task."""
+
+from __future__ import annotations
+
+import itertools
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from rescind.domain.schema import Column, Table, Type
+from rescind.errors import InvalidArguments, TargetUnavailable, UnknownTable
+from rescind.targets.sqlite import arrow, session
+from rescind.targets.sqlite.failures import translated
+from rescind.targets.sqlite.sql import quote, untouchable
+
+_ORDINARY = "SELECT name, wr FROM pragma_table_list WHERE schema = 'main' AND type = 'table'"
+_ROWID_NAMES = ("rowid", "_rowid_", "oid")
+
+
+class SQLiteCatalog:
+    """Each call reads one snapshot, over a connection of its own."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def tables(self) -> list[str]:
+        """Ordinary tables in the order of their names; views, virtual tables and their shadows are not tables."""
+        with self._read() as connection:
+            names = [name for name, _ in connection.execute(_ORDINARY)]
+        return sorted(name for name in names if not untouchable(name))
+
+    def table(self, name: str) -> Table:
+        """Its columns. Raises UnknownTable."""
+        with self._read(name) as connection:
+            return describe(connection, name)
+
+    def count(self, name: str) -> int:
+        """How many rows it has. Raises UnknownTable."""
+        with self._read(name) as connection:
+            require(connection, name)
+            return int(connection.execute(f"SELECT count(*) FROM {quote(name)}").fetchone()[0])
+
+    @contextmanager
+    def rows(
+        self, name: str, *, limit: int | None = None, after: Sequence[object] | None = None
+    ) -> Iterator[Iterator[pa.RecordBatch]]:
+        """Rows in the key's order, else in the rowid's, in batches of arrow.ROWS_PER_BATCH.
+
+        Raises UnknownTable, and InvalidArguments where `after` does not fit the key.
+        """
+        with self._read(name) as connection:
+            table = describe(connection, name)
+            statement, parameters = _select(table, limit, after)
+            yield arrow.batches(connection.execute(statement, parameters), table)
+
+    @contextmanager
+    def _read(self, name: str | None = None) -> Iterator[sqlite3.Connection]:
+        """A connection that cannot write. A file that nobody has made yet is a database without tables."""
+        if not self._path.exists():
+            if not self._path.parent.is_dir():
+                raise TargetUnavailable(f"The directory {self._path.parent} of the SQLite file does not exist.")
+            if name is not None:
+                raise unknown(name)
+        with translated():
+            connection = self._connect()
+            try:
+                connection.text_factory = arrow.text
+                connection.execute("PRAGMA query_only=ON")
+                connection.execute("BEGIN")
+                yield connection
+            finally:
+                connection.close()
+
+    def _connect(self) -> sqlite3.Connection:
+        place = session.uri(self._path, "rw") if self._path.exists() else ":memory:"
+        return sqlite3.connect(
+            place, uri=True, timeout=session.BUSY_SECONDS, isolation_level=None, check_same_thread=False
+        )
+
+
+def unknown(name: str) -> UnknownTable:
+    """The error for a table that is not there, or not for callers."""
+    return UnknownTable(f"There is no table {name!r}.")
+
+
+def require(connection: sqlite3.Connection, name: str) -> bool:
+    """See that the table may be touched; whether it is WITHOUT ROWID. Raises UnknownTable.
+
+    Compared exactly: to SQLite itself `DATA` and `data` are one name, to the ledger's bookkeeping they are not.
+    """
+    row = None if untouchable(name) else connection.execute(f"{_ORDINARY} AND name = ?", (name,)).fetchone()
+    if row is None:
+        raise unknown(name)
+    return bool(row[1])
+
+
+def describe(connection: sqlite3.Connection, name: str) -> Table:
+    """The table with its columns. Raises UnknownTable."""
+    without_rowid = require(connection, name)
+    info = [row for row in connection.execute(f"PRAGMA table_xinfo({quote(name)})") if row[6] != 1]
+    indexes = connection.execute(f"PRAGMA index_list({quote(name)})").fetchall()
+    # Only a key that IS the rowid has no index of its own ("INTEGER PRIMARY KEY DESC" and "INT" have one).
+    alias = not without_rowid and not any(row[3] == "pk" for row in indexes)
+    return Table(name, tuple(_column(row, alias) for row in info))
+
+
+def type_of(declared: str) -> Type:
+    """The type that a declaration stands for: SQLite's affinity rules, and the names that it takes for numbers."""
+    words = declared.upper()
+    base = words.partition("(")[0].strip()
+    if base in ("BOOLEAN", "BOOL"):
+        return Type.boolean
+    if base == "DATE":
+        return Type.date
+    if base.startswith(("DATETIME", "TIMESTAMP")):
+        return Type.timestamp
+    if "INT" in words:
+        return Type.integer
+    if any(word in words for word in ("CHAR", "CLOB", "TEXT")):
+        return Type.text
+    if "BLOB" in words:
+        return Type.binary
+    if any(word in words for word in ("REAL", "FLOA", "DOUB")):
+        return Type.real
+    return Type.decimal if base.startswith(("NUMERIC", "DECIMAL", "NUMBER")) else Type.text
+
+
+def _column(row: tuple[Any, ...], alias: bool) -> Column:
+    _, name, declared, not_null, default, key, kind = row
+    made = bool(key) and alias and declared.upper() == "INTEGER"  # NULL means: the next number
+    return Column(
+        name=name,
+        type=type_of(declared),
+        declared=declared,
+        # A key is not null to anybody but SQLite, which takes NULL in most keys for the sake of an old mistake.
+        nullable=made or not (not_null or key),
+        has_default=made or default is not None,
+        generated=kind in (2, 3),
+        key=key,
+    )
+
+
+def _select(table: Table, limit: int | None, after: Sequence[object] | None) -> tuple[str, list[Any]]:
+    statement = f"SELECT {', '.join(quote(column.name) for column in table.columns)} FROM {quote(table.name)}"
+    key = [quote(column.name) for column in table.key]
+    parameters: list[Any] = []
+    if after is not None:
+        if not key or len(after) != len(key):
+            raise InvalidArguments(f"Rows of {table.name} are not found by a key of {len(after)} values.")
+        statement += f" WHERE ({', '.join(key)}) > ({', '.join('?' * len(key))})"
+        parameters += map(_parameter, after)
+    if order := key or _rowid(table):
+        statement += f" ORDER BY {', '.join(order)}"
+    if limit is not None:
+        statement += " LIMIT ?"
+        parameters.append(limit)
+    return statement, parameters
+
+
+def _rowid(table: Table) -> list[str]:
+    """A name of the rowid that no column has taken."""
+    taken = {column.name.lower() for column in table.columns}
+    return list(itertools.islice((name for name in _ROWID_NAMES if name not in taken), 1))
+
+
+def _parameter(value: object) -> object:
+    if isinstance(value, datetime):
+        return value.isoformat(" ")
+    return value.isoformat() if isinstance(value, date) else value

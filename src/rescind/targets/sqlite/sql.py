@@ -1,0 +1,54 @@
+"""SQL that SQLite understands: names and declarations."""
+
+from __future__ import annotations
+
+import re
+
+from rescind.domain.schema import Column, Table, Type, hidden
+from rescind.errors import TargetRefused
+
+_DECLARED = {
+    Type.integer: "INTEGER",
+    Type.real: "REAL",
+    Type.decimal: "NUMERIC",
+    Type.boolean: "BOOLEAN",
+    Type.date: "DATE",
+    Type.timestamp: "TIMESTAMP",
+    Type.text: "TEXT",
+    Type.binary: "BLOB",
+}
+_DECLARATION = re.compile(r"[A-Za-z][A-Za-z0-9_ ]*(\([0-9 ,]+\))?")
+
+
+def quote(name: str) -> str:
+    """The name as an identifier, whatever characters it holds."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def untouchable(table: str) -> bool:
+    """Whether a table is Rescind's or SQLite's own."""
+    return hidden(table) or table.lower().startswith("sqlite_")
+
+
+def create_table(table: Table) -> str:
+    """The statement that makes the table. Raises TargetRefused for a name or type that SQLite will not have."""
+    if untouchable(table.name) or not table.name or "\0" in table.name:
+        raise TargetRefused(f"A table cannot be called {table.name!r}.")
+    parts = [_column(table, column) for column in table.columns]
+    if table.key and not any(_identity(table, column) for column in table.columns):
+        parts.append(f"PRIMARY KEY ({', '.join(quote(column.name) for column in table.key)})")
+    return f"CREATE TABLE {quote(table.name)} ({', '.join(parts)})"
+
+
+def _column(table: Table, column: Column) -> str:
+    if _identity(table, column):
+        return f"{quote(column.name)} INTEGER PRIMARY KEY AUTOINCREMENT"
+    declared = column.declared or _DECLARED[column.type]
+    if not _DECLARATION.fullmatch(declared):
+        raise TargetRefused(f"Column {column.name!r} cannot be declared as {declared!r}.")
+    return f"{quote(column.name)} {declared}{'' if column.nullable else ' NOT NULL'}"
+
+
+def _identity(table: Table, column: Column) -> bool:
+    """Whether SQLite makes the column's values: an integer key of its own with a default."""
+    return len(table.key) == 1 and bool(column.key) and column.has_default and column.type is Type.integer

@@ -1,0 +1,171 @@
+"""An SQLite file as a target."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from rescind.domain.branch import BranchId, Marker, MarkerKind
+from rescind.domain.branch import Protocol as CommitProtocol
+from rescind.errors import RescindError, TargetBusy, TargetError, TargetRefused, TargetUnavailable, Undecided
+from rescind.process import Life
+from rescind.targets import marker
+from rescind.targets.capabilities import Ability, Capabilities, Grade
+from rescind.targets.sqlite import failures, preflight, session
+from rescind.targets.sqlite.branch import SLICE_SECONDS, SQLiteBranch
+from rescind.targets.sqlite.catalog import SQLiteCatalog
+
+_ONE_PHASE_ONLY = "SQLite cannot prepare a transaction that outlives its connection."
+
+_CAPABILITIES = Capabilities(
+    database=f"SQLite {sqlite3.sqlite_version}",
+    one_phase=Ability(Grade.full, "A commit is in the write-ahead log, synchronous=FULL; the marker proves it."),
+    two_phase=Ability(Grade.refused, _ONE_PHASE_ONLY),
+    parallel_writers=Ability(Grade.refused, "One writer at a time; readers see the old rows until it commits."),
+    transactional_ddl=Ability(Grade.full, "CREATE TABLE is rolled back like any other statement."),
+    sql=Ability(Grade.full, "SQLite's authorizer refuses DDL, transaction statements and Rescind's own tables."),
+)
+
+
+class SQLiteTarget:
+    """One file. It keeps no connection between two calls but those of open branches."""
+
+    def __init__(self, name: str, path: Path, busy_seconds: float = session.BUSY_SECONDS) -> None:
+        self.name = name
+        self._path = path
+        self._busy_seconds = busy_seconds
+        self._engine = sa.create_engine("sqlite://", creator=self._connect, poolclass=sa.NullPool)
+        sa.event.listen(self._engine, "begin", _begin)
+
+    def capabilities(self) -> Capabilities:
+        """The same for every file."""
+        return _CAPABILITIES
+
+    def protocol(self) -> CommitProtocol:
+        """One-phase, always."""
+        return CommitProtocol.one_phase
+
+    def preflight(self) -> None:
+        """Make file and marker table if missing; check file system, WAL and FULL."""
+        preflight.check(self._path)
+
+    def catalog(self) -> SQLiteCatalog:
+        """Reads of the file."""
+        return SQLiteCatalog(self._path)
+
+    def open_branch(self, branch: BranchId, protocol: CommitProtocol) -> SQLiteBranch:
+        """Connect. Raises TargetRefused for two-phase, TargetUnavailable."""
+        if protocol is not CommitProtocol.one_phase:
+            raise TargetRefused(f"Target {self.name}: {_ONE_PHASE_ONLY}")
+        with failures.translated():
+            return SQLiteBranch(branch, self.name, session.open_session(self._path, SLICE_SECONDS))
+
+    def markers(self, ledger: str, task: str) -> list[Marker]:
+        """Read in a fresh snapshot. Raises TargetUnavailable where file or marker table are missing.
+
+        A file that is not there (a disk that is not mounted) proves nothing about what was committed.
+        """
+        statement = sa.select(marker.marker).where(*_of(ledger, task))
+        with self._transaction("BEGIN") as connection:
+            return [marker.from_row(row) for row in connection.execute(statement)]
+
+    def list_prepared(self, ledger: str) -> list[BranchId]:
+        """None, ever."""
+        return []
+
+    def commit_prepared(self, branch: BranchId) -> None:
+        """Refused."""
+        raise TargetRefused(f"Target {self.name}: {_ONE_PHASE_ONLY}")
+
+    def rollback_prepared(self, branch: BranchId) -> None:
+        """Refused."""
+        raise TargetRefused(f"Target {self.name}: {_ONE_PHASE_ONLY}")
+
+    def insert_tombstone(self, branch: BranchId) -> MarkerKind:
+        """Plain INSERT under the write lock: a zombie has then committed or died. Raises Undecided."""
+        try:
+            with self._transaction("BEGIN IMMEDIATE") as connection:
+                return _fence(connection, branch)
+        except TargetUnavailable:
+            raise
+        except TargetError as error:
+            raise Undecided(f"The tombstone of {branch} could not be written: {error}") from error
+
+    def end_session(self, session_name: str) -> bool:
+        """Close it if it is ours, kill its process if that runs here; else see that nobody is writing."""
+        match session.end(session_name):
+            case Life.gone:
+                return True
+            case Life.alive:
+                return False
+            case Life.unknown:
+                return self._nobody_writes()
+
+    def translate(self, error: Exception) -> RescindError | None:
+        """None for a statement that is merely wrong: that is the function's own fault."""
+        original = error.orig if isinstance(error, sa.exc.DBAPIError) else error
+        return failures.known(original) if isinstance(original, sqlite3.Error) else None
+
+    def forget(self, ledger: str, task: str) -> None:
+        """Delete the task's markers and tombstones."""
+        with self._transaction("BEGIN IMMEDIATE") as connection:
+            connection.execute(sa.delete(marker.marker).where(*_of(ledger, task)))
+
+    def close(self) -> None:
+        """Nothing is held."""
+        self._engine.dispose()
+
+    def _nobody_writes(self) -> bool:
+        """Where the process cannot be seen: who gets the write lock knows that no transaction is open."""
+        try:
+            with self._transaction("BEGIN IMMEDIATE"):
+                return True
+        except TargetBusy:
+            return False
+
+    def _connect(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(
+            session.uri(self._path, "rw"), uri=True, timeout=self._busy_seconds, isolation_level=None
+        )
+        connection.execute("PRAGMA synchronous=FULL")  # a tombstone that a power cut takes back is no tombstone
+        return connection
+
+    @contextmanager
+    def _transaction(self, begin: str) -> Iterator[sa.Connection]:
+        try:
+            with self._engine.connect().execution_options(rescind_begin=begin) as connection, connection.begin():
+                yield connection
+        except sa.exc.DBAPIError as error:
+            raise self._reason(error) from error
+        except sqlite3.Error as error:  # from connecting
+            raise self._reason(error) from error
+
+    def _reason(self, error: Exception) -> RescindError:
+        """Whatever is not a lock or a full disk leaves the markers unread: the file is not what it was."""
+        return self.translate(error) or TargetUnavailable(f"The markers of target {self.name} cannot be read: {error}.")
+
+
+def _begin(connection: sa.Connection) -> None:
+    connection.exec_driver_sql(connection.get_execution_options()["rescind_begin"])
+
+
+def _of(ledger: str, task: str) -> tuple[sa.ColumnElement[bool], ...]:
+    return marker.marker.c.ledger == ledger, marker.marker.c.task == task
+
+
+def _fence(connection: sa.Connection, branch: BranchId) -> MarkerKind:
+    values = marker.values(branch, MarkerKind.tombstone, None, None)
+    try:
+        inserted = connection.execute(sa.insert(marker.marker).values(values)).rowcount
+    except sa.exc.IntegrityError:
+        columns = marker.marker.c
+        mine = (columns.attempt == branch.attempt, columns.branch == branch.branch)
+        found = sa.select(columns.kind).where(*_of(branch.ledger, branch.task), *mine)
+        return MarkerKind(connection.execute(found).scalar_one())
+    if inserted != 1:
+        raise Undecided(f"The tombstone of {branch} was not inserted ({inserted} rows).")
+    return MarkerKind.tombstone

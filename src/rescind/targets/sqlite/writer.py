@@ -1,0 +1,142 @@
+"""Many rows into one table: statements of many rows each, from Arrow's columns."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from rescind.errors import ConstraintViolated, TargetConflict
+from rescind.targets.sqlite.failures import known, translated
+from rescind.targets.sqlite.session import Session
+from rescind.targets.sqlite.sql import quote
+
+#: Measured: 2 columns gain nothing beyond some 50 rows a statement, 19 columns nothing beyond some 50 either.
+ROWS_PER_STATEMENT = 50
+#: Values that are turned into Python objects at a time: some 5 ms of work and some MB of memory.
+VALUES_PER_CHUNK = 40_000
+
+
+class SQLiteWriter:
+    """Appends rows to one table, in the branch's transaction. `own` lifts the guard for the time of a write."""
+
+    def __init__(
+        self, session: Session, own: Callable[[], AbstractContextManager[None]], table: str, columns: Sequence[str]
+    ) -> None:
+        self._session = session
+        self._own = own
+        self._columns = list(columns)
+        self._into = f"INSERT INTO {quote(table)} ({', '.join(map(quote, columns))}) VALUES "
+        parameters = session.getlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER)
+        self._rows = max(1, min(ROWS_PER_STATEMENT, parameters // len(columns)))
+        per_chunk = VALUES_PER_CHUNK // len(columns)
+        self._chunk = max(1, per_chunk // self._rows) * self._rows
+
+    def write(self, batch: pa.RecordBatch) -> int:
+        """Append the rows. Raises ConstraintViolated with the row's index in the batch; TargetConflict if cancelled."""
+        batch = batch.select(self._columns)
+        written = 0
+        with self._own():
+            for start in range(0, batch.num_rows, self._chunk):
+                written += self._write_chunk(batch.slice(start, self._chunk), start)
+        return written
+
+    def close(self) -> None:
+        """Nothing is kept back: every write is in the transaction when it returns."""
+
+    def _write_chunk(self, chunk: pa.RecordBatch, start: int) -> int:
+        values = row_major([python_values(column) for column in chunk.columns])
+        whole = chunk.num_rows // self._rows * self._rows
+        written = self._insert(values, self._rows, 0, whole, start)
+        if whole < chunk.num_rows:
+            written += self._insert(values, chunk.num_rows - whole, whole, chunk.num_rows, start)
+        return written
+
+    def _insert(self, values: list[Any], rows: int, first: int, last: int, start: int) -> int:
+        """Insert rows `first` to `last` of the chunk, `rows` in each statement; returns how many it made."""
+        at = first
+        width = len(self._columns)
+
+        def statements() -> Iterator[list[Any]]:
+            nonlocal at
+            for at in range(first, last, rows):
+                if self._session.cancelled:  # an interrupt between two statements does nothing
+                    raise TargetConflict("The write was cancelled.")
+                yield values[at * width : (at + rows) * width]
+
+        try:
+            with translated():
+                cursor = self._session.cursor().executemany(self._statement(rows), statements())
+        except ConstraintViolated as error:
+            raise ConstraintViolated(str(error), self._offender(values, at, at + rows, start)) from error.__cause__
+        # SQLite's count, not ours: ON CONFLICT IGNORE in the table's definition skips rows without an error.
+        return int(cursor.rowcount)
+
+    def _offender(self, values: list[Any], first: int, last: int, start: int) -> int | None:
+        """Which row broke the failed statement, found by running its rows alone: the statement itself was undone."""
+        width = len(self._columns)
+        for row in range(first, last):
+            try:
+                self._session.execute(self._statement(1), values[row * width : (row + 1) * width])
+            except sqlite3.Error as error:
+                return start + row if isinstance(known(error), ConstraintViolated) else None
+        return None
+
+    def _statement(self, rows: int) -> str:
+        row = f"({', '.join('?' * len(self._columns))})"
+        return self._into + ", ".join([row] * rows)
+
+
+def row_major(columns: list[list[Any]]) -> list[Any]:
+    """One list with the first row's values, then the second's, and so on."""
+    width = len(columns)
+    values: list[Any] = [None] * (width * len(columns[0]))
+    for position, column in enumerate(columns):
+        values[position::width] = column
+    return values
+
+
+def python_values(column: pa.Array[Any]) -> list[Any]:
+    """A column as the values that SQLite stores: dates and timestamps as ISO text, booleans as 0 and 1."""
+    column = _storable(column)
+    if column.null_count and pa.types.is_integer(column.type):
+        return _with_gaps(column)
+    values: list[Any] = column.to_numpy(zero_copy_only=False).tolist()
+    return values
+
+
+def _with_gaps(column: pa.Array[Any]) -> list[Any]:
+    """Integers with missing ones, for which NumPy has no value: fill them, then put None back in."""
+    numbers = column.fill_null(0).to_numpy(zero_copy_only=False).astype(object)
+    numbers[column.is_null().to_numpy(zero_copy_only=False)] = None
+    values: list[Any] = numbers.tolist()
+    return values
+
+
+def _storable(column: pa.Array[Any]) -> pa.Array[Any]:
+    kind = column.type
+    if isinstance(column, pa.DictionaryArray):
+        return _storable(column.dictionary_decode())
+    if pa.types.is_boolean(kind):
+        return column.cast(pa.int8())
+    if pa.types.is_timestamp(kind):
+        return _timestamp_text(column)
+    if pa.types.is_date(kind) or pa.types.is_decimal(kind):
+        return column.cast(pa.string())
+    return column
+
+
+def _timestamp_text(column: pa.Array[Any]) -> pa.Array[Any]:
+    """`YYYY-MM-DD HH:MM:SS`, with `.ffffff` only where it is not zero: equal times must be equal texts."""
+    micros = column.cast(pa.timestamp("us"))
+    whole = micros.cast(pa.timestamp("s"), safe=False)
+    short = whole.cast(pa.string())
+    exact = pc.equal(whole.cast(pa.timestamp("us")), micros)
+    if pc.all(exact).as_py() is not False:
+        return short
+    mixed: pa.Array[Any] = pc.if_else(exact, short, micros.cast(pa.string()))
+    return mixed
