@@ -3,72 +3,36 @@
 from __future__ import annotations
 
 import json as json_module
-from pathlib import Path
 
 from rescind import bootstrap
+from rescind.cli.options import Home, Host, Json, Port
 from rescind.settings import load
 
 
-def api(*, host: str | None = None, port: int | None = None, home: Path | None = None) -> int:
-    """Serve the API in the foreground.
-
-    Parameters
-    ----------
-    host
-        Address to listen on (default: 127.0.0.1).
-    port
-        Port to listen on (default: 8000).
-    home
-        Directory for everything that is written (default: ./.rescind).
-    """
+def api(*, host: Host = None, port: Port = None, home: Home = None) -> int:
+    """Serve the API in the foreground."""
     return bootstrap.run_api(load(host=host, port=port, home=home))
 
 
-def worker(*, home: Path | None = None) -> int:
-    """Run tasks in the foreground, in as many child processes as RESCIND_WORKER_CHILDREN says.
-
-    Parameters
-    ----------
-    home
-        Directory for everything that is written (default: ./.rescind).
-    """
+def worker(*, home: Home = None) -> int:
+    """Run tasks in the foreground, in as many child processes as RESCIND_WORKER_CHILDREN says."""
     return bootstrap.run_worker(load(home=home))
 
 
-def sweeper(*, home: Path | None = None) -> int:
-    """Recover, announce and clean up in the foreground. At least one must run; more do no harm.
-
-    Parameters
-    ----------
-    home
-        Directory for everything that is written (default: ./.rescind).
-    """
+def sweeper(*, home: Home = None) -> int:
+    """Recover, announce and clean up in the foreground. At least one must run; more do no harm."""
     bootstrap.run_sweeper(load(home=home))
     return 0
 
 
-def migrate(*, home: Path | None = None) -> int:
-    """Bring the ledger to this version, and make the marker table in every target that answers.
-
-    Parameters
-    ----------
-    home
-        Directory for everything that is written (default: ./.rescind).
-    """
+def migrate(*, home: Home = None) -> int:
+    """Bring the ledger to this version, and make the marker table in every target that answers."""
     bootstrap.migrate(load(home=home))
     return 0
 
 
-def purge(*, home: Path | None = None, json: bool = False) -> int:
-    """Delete what is past its retention: uploads, and ended tasks with their markers.
-
-    Parameters
-    ----------
-    home
-        Directory for everything that is written (default: ./.rescind).
-    json
-        Print how many of each as JSON.
-    """
+def purge(*, home: Home = None, json: Json = False) -> int:
+    """Delete what is past its retention: uploads, and ended tasks with their markers."""
     deleted = bootstrap.purge(load(home=home))
     if json:
         print(json_module.dumps(deleted))

@@ -16,6 +16,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from rescind.cli.options import Home, Host, Port
 from rescind.errors import AlreadyRunning, ConfigurationError
 from rescind.settings import Settings, load
 from rescind.worker.home import locked
@@ -28,28 +29,15 @@ HEALTH_SECONDS = 0.5
 
 def up(
     *,
-    host: str | None = None,
-    port: int | None = None,
-    home: Path | None = None,
-    verbose: Annotated[bool, Parameter(name=["--verbose", "-v"])] = False,
-    json: bool = False,
+    host: Host = None,
+    port: Port = None,
+    home: Home = None,
+    verbose: Annotated[bool, Parameter(name=["--verbose", "-v"], help="Repeat what the processes log.")] = False,
+    json: Annotated[bool, Parameter(help="Say that it is up as one line of JSON: url, home, process.")] = False,
 ) -> int:
     """Run Rescind on this machine until Ctrl-C: API, worker and sweeper, each started again if it dies.
 
     Everything it writes is kept in the home: ledger, data, uploads, messages and logs. Only one can run in a home.
-
-    Parameters
-    ----------
-    host
-        Address to listen on (default: 127.0.0.1).
-    port
-        Port to listen on (default: 8000); 0 takes a free one.
-    home
-        Directory for everything that is written (default: ./.rescind).
-    verbose
-        Repeat what the processes log.
-    json
-        Say that it is up as one line of JSON: url, home, process.
     """
     settings = load(host=host, port=port, home=home)
     with locked(settings.home), closing(_reserve(settings.host, settings.port)) as reserved:

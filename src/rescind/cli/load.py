@@ -1,0 +1,73 @@
+"""`rescind load`: send a file as it is, and have it loaded."""
+
+from __future__ import annotations
+
+import mimetypes
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any, BinaryIO
+
+from cyclopts import Parameter
+
+from rescind.cli.exits import Exit, Failure
+from rescind.cli.options import Key, Wait
+from rescind.cli.progress import View, view
+from rescind.cli.service import Access, Service, Unanswered, path
+from rescind.cli.tasks import HERE, started
+
+PIECE_BYTES = 1024**2
+GZIP_MAGIC = b"\x1f\x8b"
+CSV = "text/csv"
+
+
+def load(
+    file: Annotated[Path, Parameter(name="FILE", help="CSV with a header, plain or gzip.")],
+    /,
+    *,
+    into: Annotated[str, Parameter(help="The table.")],
+    create: Annotated[bool, Parameter(help="Make the table if it is missing; the whole file tells its types.")] = False,
+    count: Annotated[bool, Parameter(help="Count the table's rows before and after, for the receipt.")] = False,
+    wait: Wait = False,
+    idempotency_key: Key = None,
+    access: Access = HERE,
+) -> int:
+    """Load a file into a table: all of its rows, or none."""
+    key = idempotency_key or str(uuid.uuid4())
+    query = {name: "true" for name, given in (("create", create), ("count", count)) if given}
+    with Service(access.url) as service:
+        task = _send(service, file, path("tables", into, "rows"), query, key, silent=access.json)
+        return started(service, task, wait=wait, as_json=access.json)
+
+
+def _send(service: Service, file: Path, to: str, query: dict[str, str], key: str, *, silent: bool) -> dict[str, Any]:
+    """The task document of the load."""
+    try:
+        with file.open("rb") as opened, view(silent=silent) as seen:
+            size = file.stat().st_size
+            headers = _headers(file, opened) | {"Content-Length": str(size), "Idempotency-Key": key}
+            task: dict[str, Any] = service.send(to, _pieces(opened, size, seen), query=query, headers=headers)
+            return task
+    except OSError as error:
+        raise Failure(f"{file} cannot be read: {error.strerror}.", "Nothing was sent.", code=Exit.usage) from error
+    except Unanswered as failure:
+        if failure.sent:
+            failure.advice += f"\nIt is loaded once, however often you send it with --idempotency-key {key}"
+        raise
+
+
+def _headers(file: Path, opened: BinaryIO) -> dict[str, str]:
+    """What the bytes are. gzip is told by its first bytes, the format by the file's name."""
+    zipped = opened.read(len(GZIP_MAGIC)) == GZIP_MAGIC
+    opened.seek(0)
+    kind, _ = mimetypes.guess_type(file.name.removesuffix(".gz"))
+    known = kind if kind and kind != "text/plain" else CSV
+    return {"Content-Type": known} | ({"Content-Encoding": "gzip"} if zipped else {})
+
+
+def _pieces(opened: BinaryIO, size: int, seen: View) -> Iterator[bytes]:
+    done = 0
+    while piece := opened.read(PIECE_BYTES):
+        done += len(piece)
+        seen.sent(done, size)
+        yield piece

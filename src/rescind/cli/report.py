@@ -1,0 +1,123 @@
+"""What a command prints: tasks, receipts, errors, tables. Results go to standard output, troubles to standard error."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from rescind.cli.exits import Exit, of_state
+from rescind.cli.progress import describe
+from rescind.domain.states import State
+
+REJECTS_SHOWN = 5
+
+#: What became of the work, by the state that a task ended in.
+_OUTCOME = {
+    State.committed: "Done: all of it is in the database.",
+    State.stopped: "Stopped: all that it wrote was taken back.",
+    State.failed: "Failed: all that it wrote was taken back.",
+    State.hazard: "The database contradicts the decision: an operator must look.",
+}
+
+
+def accepted(document: Mapping[str, Any], *, as_json: bool) -> Exit:
+    """Of a task that nobody waits for."""
+    if as_json:
+        return dump(document)
+    print(f"Task {document['id']} is {describe(document)}.")
+    print(f"Look at it with: rescind show {document['id']}", file=sys.stderr)
+    return Exit.done
+
+
+def task(document: Mapping[str, Any], *, as_json: bool) -> Exit:
+    """A task with its receipt or error."""
+    if as_json:
+        return dump(document)
+    _aligned([*_head(document), *_receipt(document.get("receipt"))])
+    if error := document.get("error"):
+        print(f"\n{error['detail']}\n{error['advice']}")
+    return Exit.done
+
+
+def ended(document: Mapping[str, Any], rejects: Sequence[Mapping[str, Any]], *, as_json: bool) -> Exit:
+    """A task that was waited for; `rejects` are the first of its bad rows. The exit code says how it ended."""
+    code = of_state(document["state"])
+    if as_json:
+        dump(document)
+        return code
+    outcome = _OUTCOME[State(document["state"])]
+    if code is Exit.done:
+        print(outcome)
+        _aligned([*_head(document), *_receipt(document.get("receipt"))])
+        return code
+    print(f"rescind: {outcome}", file=sys.stderr)
+    for line in _reasons(document, rejects):
+        print(line, file=sys.stderr)
+    return code
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> Exit:
+    """Columns as wide as their widest value."""
+    lines = [head, *([str(value) for value in row] for row in rows)]
+    widths = [max(len(line[place]) for line in lines) for place in range(len(head))]
+    for line in lines:
+        print("  ".join(value.ljust(width) for value, width in zip(line, widths, strict=True)).rstrip())
+    return Exit.done
+
+
+def dump(document: object) -> Exit:
+    """As JSON."""
+    print(json.dumps(document, indent=2, ensure_ascii=False))
+    return Exit.done
+
+
+def reject_line(reject: Mapping[str, Any]) -> str:
+    """One bad row in words."""
+    column = f", column {reject['column']}" if reject["column"] else ""
+    value = f" ({reject['value']!r})" if reject["value"] is not None else ""
+    return f"record {reject['record']}{column}: {reject['reason']}{value}"
+
+
+def _reasons(document: Mapping[str, Any], rejects: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    error = document.get("error") or {}
+    yield error.get("detail", "")
+    yield from (f"  {reject_line(reject)}" for reject in rejects[:REJECTS_SHOWN])
+    yield error.get("advice", "")
+    yield f"Its history: rescind show {document['id']}"
+
+
+def _head(document: Mapping[str, Any]) -> Iterator[tuple[str, object]]:
+    yield "task", document["id"]
+    yield "does", f"{document['task']} {json.dumps(document['args'], ensure_ascii=False)}"
+    yield "state", describe(document)
+    yield "attempt", document["attempt"]
+    for name in ("retry_of", "protocol", "created_at", "started_at", "finished_at"):
+        if document.get(name) is not None:
+            yield name.replace("_", " "), document[name]
+    if not document["done"]:
+        yield "progress", f"{document['progress']['phase']}, {document['progress']['rows']:,} rows"
+
+
+def _receipt(receipt: Mapping[str, Any] | None) -> Iterator[tuple[str, object]]:
+    if receipt is None:
+        return
+    counts = (f"{receipt[f'rows_{kind}']:,} {kind}" for kind in ("read", "written", "rejected"))
+    yield "rows", ", ".join(counts)
+    for when, count in receipt["counts"].items():
+        yield f"rows {when}", f"{count:,}"
+    for made in receipt["tables_made"]:
+        yield "table made", f"{made['table']} in {made['target']}"
+    if receipt["input_digest"]:
+        yield "input", receipt["input_digest"]
+    if receipt["result"] is not None:
+        yield "result", json.dumps(receipt["result"], ensure_ascii=False)
+    for branch in receipt["branches"]:
+        yield "marker", f"branch {branch['branch']}, {branch['rows']:,} rows, at {branch['at']}"
+
+
+def _aligned(lines: Sequence[tuple[str, object]]) -> None:
+    width = max(len(name) for name, _ in lines)
+    for name, value in lines:
+        print(f"{name.ljust(width)}  {value}")
