@@ -7,6 +7,7 @@ Start it with `RESCIND_URL=http://127.0.0.1:8000 flask --app examples/flask_app/
 from __future__ import annotations
 
 import os
+import uuid
 from typing import Any
 
 import httpx2
@@ -22,13 +23,13 @@ def create_app(rescind_url: str) -> Flask:
 
     @app.get("/")
     def upload_page() -> str:
-        return render_template("upload.html", table=TABLE)
+        return upload_form()
 
     @app.post("/imports")
     def start_import() -> Any:
         file = request.files.get("file")
         if file is None or not file.filename:
-            return render_template("upload.html", table=TABLE, error="Choose a file first."), 422
+            return upload_form("Choose a file first."), 422
         answer = rescind.post(
             f"/v1/tables/{TABLE}/rows",
             params={"create": "true"},
@@ -37,7 +38,7 @@ def create_app(rescind_url: str) -> Flask:
             files={"file": (file.filename, file.stream, "text/csv")},
         )
         if answer.status_code != 202:
-            return render_template("upload.html", table=TABLE, error=explain(answer)), 422
+            return upload_form(explain(answer)), 422
         return redirect(url_for("import_page", task_id=answer.json()["id"]), code=303)
 
     @app.get("/imports/<uuid:task_id>")
@@ -52,9 +53,14 @@ def create_app(rescind_url: str) -> Flask:
 
     @app.errorhandler(httpx2.TransportError)
     def unreachable(error: httpx2.TransportError) -> tuple[str, int]:
-        return render_template("upload.html", table=TABLE, error="The import service does not answer."), 503
+        return upload_form("The import service does not answer."), 503
 
     return app
+
+
+def upload_form(error: str | None = None) -> str:
+    """The page with the form, and with what went wrong before."""
+    return render_template("upload.html", table=TABLE, token=uuid.uuid4(), error=error)
 
 
 def task_document(rescind: httpx2.Client, task_id: str) -> dict[str, Any]:
