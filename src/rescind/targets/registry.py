@@ -35,10 +35,21 @@ class TargetRegistry(Mapping[str, Target]):
     def __len__(self) -> int:
         return len(self._targets)
 
+    def exclusive(self) -> frozenset[str]:
+        """Names of the targets that have room for one writer at a time; those that do not answer among them."""
+        return frozenset(name for name, target in self._targets.items() if not _takes_several(target))
+
     def close(self) -> None:
         """Let go of every connection that is not a branch's."""
         for target in self._targets.values():
             target.close()
+
+
+def _takes_several(target: Target) -> bool:
+    try:
+        return bool(target.capabilities().parallel_writers)
+    except TargetUnavailable:
+        return False
 
 
 def open_targets(urls: Mapping[str, str]) -> TargetRegistry:
