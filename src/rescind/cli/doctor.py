@@ -1,0 +1,119 @@
+"""`rescind doctor`: is everything as it must be, and if not, what to do."""
+
+from __future__ import annotations
+
+import json as json_module
+import os
+import platform
+import shutil
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from rescind import bootstrap
+from rescind.cli.exits import Exit
+from rescind.cli.options import Home, Json
+from rescind.settings import Settings, load
+from rescind.worker.home import holder
+
+OLDEST_PYTHON = (3, 11)
+GIB = 1024**3
+LITTLE_SPACE_BYTES = 2 * GIB
+NO_SPACE_BYTES = GIB // 8
+
+
+class Verdict(StrEnum):
+    """How a check came out."""
+
+    ok = "ok"
+    warn = "warn"  #: it works, and may not for long
+    fail = "fail"
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing that was looked at: what was found, and what helps if it is not as it must be."""
+
+    name: str
+    verdict: Verdict
+    reason: str
+    cure: str = ""
+
+
+def doctor(*, home: Home = None, json: Json = False) -> int:
+    """Check Python, home, space, ledger, broker, uploads and every target. Exit code 1 if one of them fails."""
+    settings = load(home=home)
+    checks = list(examine(settings))
+    if json:
+        print(json_module.dumps([asdict(check) for check in checks], indent=2))
+    else:
+        for check in checks:
+            print(f"{check.verdict.upper():4}  {check.name}: {check.reason}")
+            if check.cure:
+                print(f"      {check.cure}")
+    return Exit.failed if any(check.verdict is Verdict.fail for check in checks) else Exit.done
+
+
+def examine(settings: Settings) -> Iterator[Check]:
+    """Every check. What lies in a home that is not there yet is not looked at."""
+    yield _python()
+    if not settings.home.exists():
+        reason = f"{settings.home.absolute()} is not there yet."
+        yield Check("home", Verdict.warn, reason, "`rescind up` makes it.")
+        return
+    yield _home(settings.home)
+    yield _service(settings.home)
+    for directory in {settings.home, settings.uploads_directory()}:
+        if directory.exists():
+            yield _space(directory)
+    yield from _parts(bootstrap.checks(settings))
+
+
+def _python() -> Check:
+    name, found = "python", f"Python {platform.python_version()}."
+    if sys.version_info >= OLDEST_PYTHON:
+        return Check(name, Verdict.ok, found)
+    return Check(name, Verdict.fail, found, "Install Python 3.11 or newer.")
+
+
+def _home(home: Path) -> Check:
+    if os.access(home, os.R_OK | os.W_OK | os.X_OK):
+        return Check("home", Verdict.ok, f"{home.absolute()} can be written to.")
+    cure = "Give this user the directory, or choose another with --home or RESCIND_HOME."
+    return Check("home", Verdict.fail, f"{home.absolute()} cannot be written to.", cure)
+
+
+def _service(home: Path) -> Check:
+    pid = holder(home)
+    if pid is None:
+        return Check(
+            "service", Verdict.warn, "No `rescind up` runs in the home.", "Start it, or its parts."
+        )
+    return Check("service", Verdict.ok, f"`rescind up` runs in the home, as process {pid}.")
+
+
+def _space(directory: Path) -> Check:
+    free = shutil.disk_usage(directory).free
+    name, found = "space", f"{free / GIB:.1f} GiB are free for {directory.absolute()}."
+    if free >= LITTLE_SPACE_BYTES:
+        return Check(name, Verdict.ok, found)
+    return Check(name, Verdict.fail if free < NO_SPACE_BYTES else Verdict.warn, found, "Free some space.")
+
+
+def _parts(reasons: Mapping[str, str | None]) -> Iterator[Check]:
+    """The parts that the service itself checks for /readyz; a reason is why one is not ready."""
+    for name, reason in reasons.items():
+        if reason is None:
+            yield Check(name, Verdict.ok, "Ready.")
+        else:
+            yield Check(name, Verdict.fail, reason, _CURES[name.partition(":")[0]])
+
+
+_CURES = {
+    "ledger": "Start the ledger's database, or run `rescind migrate`; RESCIND_LEDGER_URL says where it is.",
+    "broker": "Start the broker; CELERY_BROKER_URL says where it is. Work that is accepted meanwhile is safe.",
+    "uploads": "Make the directory writable, or choose another with RESCIND_UPLOADS.",
+    "target": "Start the database and look at its message; DATABASE_URL and RESCIND_TARGETS__NAME say where it is.",
+}
