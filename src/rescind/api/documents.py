@@ -1,0 +1,86 @@
+"""Tasks as documents."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from flask import url_for
+
+from rescind.api.problems import problem
+from rescind.domain.states import State
+from rescind.domain.task import Problem, Task
+from rescind.ledger.engine import now
+
+
+def time(at: datetime) -> str:
+    """RFC 3339, UTC, microseconds."""
+    return at.isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def task_document(task: Task) -> dict[str, Any]:
+    """What the API says of a task."""
+    document: dict[str, Any] = {
+        "id": task.id,
+        "task": task.name,
+        "args": task.args,
+        "state": task.state,
+        "done": task.state.done,
+        "stop_requested": task.stop_requested,
+        "attempt": task.attempt,
+        "targets": list(task.targets),
+        "progress": _progress(task),
+        "created_at": time(task.created_at),
+        "started_at": None if task.started_at is None else time(task.started_at),
+        "finished_at": None if task.finished_at is None else time(task.finished_at),
+        "links": _links(task.id),
+    }
+    return document | {name: value for name, value in _optional(task).items() if value is not None}
+
+
+def error_document(found: Problem) -> dict[str, Any]:
+    """Why a task ended, as a problem."""
+    return problem(found.code, found.detail, found.advice, found.details)
+
+
+def _optional(task: Task) -> dict[str, Any]:
+    ended_badly = task.state in (State.failed, State.hazard)
+    return {
+        "waiting_for": task.waiting_for,
+        "not_before": None if task.not_before is None else time(task.not_before),
+        "protocol": task.protocol,
+        "retry_of": task.retry_of,
+        "receipt": task.receipt if task.state is State.committed else None,
+        "error": error_document(task.problem) if ended_badly and task.problem is not None else None,
+    }
+
+
+def _progress(task: Task) -> dict[str, Any]:
+    progress = task.progress
+    rate = _rows_per_second(task)
+    document: dict[str, Any] = {
+        "phase": progress.phase,
+        "rows": progress.rows,
+        "bytes": progress.bytes,
+        "rows_per_second": round(rate, 1),
+    }
+    if progress.rows_total is not None:
+        document["rows_total"] = progress.rows_total
+    if progress.bytes_total is not None:
+        document["bytes_total"] = progress.bytes_total
+    if task.state is State.running and rate and progress.rows_total is not None:
+        document["eta_seconds"] = round(max(progress.rows_total - progress.rows, 0) / rate, 1)
+    return document
+
+
+def _rows_per_second(task: Task) -> float:
+    """Over the whole attempt; 0.0 before it has begun."""
+    if task.started_at is None or task.state is State.queued:
+        return 0.0
+    seconds = ((task.finished_at or now()) - task.started_at).total_seconds()
+    return task.progress.rows / seconds if seconds > 0 else 0.0
+
+
+def _links(task_id: str) -> dict[str, str]:
+    links = {link: url_for(f"tasks.{link}", task_id=task_id) for link in ("stop", "retry", "events", "rejects")}
+    return {"self": url_for("tasks.show", task_id=task_id)} | links

@@ -1,0 +1,156 @@
+"""Errors as RFC 9457 problem documents: one shape for every error of every layer.
+
+`STATUS` is the only place where an error of the service gets an HTTP status.
+"""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Any
+
+from apiflask import APIFlask, HTTPError
+from flask import Response, json
+from werkzeug.exceptions import HTTPException
+
+from rescind import errors
+from rescind.errors import RescindError
+from rescind.telemetry.logs import log
+
+MEDIA_TYPE = "application/problem+json"
+RETRY_AFTER_SECONDS = 2
+
+#: The status of an error; a class that is not named here has that of its parent.
+STATUS: dict[type[RescindError], HTTPStatus] = {
+    errors.RescindError: HTTPStatus.INTERNAL_SERVER_ERROR,
+    errors.InvalidRequest: HTTPStatus.UNPROCESSABLE_ENTITY,
+    errors.UnknownId: HTTPStatus.NOT_FOUND,
+    errors.UnknownTable: HTTPStatus.NOT_FOUND,
+    errors.NotMadeHere: HTTPStatus.CONFLICT,
+    errors.NotRetryable: HTTPStatus.CONFLICT,
+    errors.TooLate: HTTPStatus.CONFLICT,
+    errors.Finished: HTTPStatus.CONFLICT,
+    errors.InvalidInput: HTTPStatus.UNPROCESSABLE_ENTITY,
+    errors.UploadIncomplete: HTTPStatus.BAD_REQUEST,
+    errors.UploadTooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    errors.UploadStorageFull: HTTPStatus.INSUFFICIENT_STORAGE,
+    errors.TargetUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
+    errors.TargetBusy: HTTPStatus.SERVICE_UNAVAILABLE,
+    errors.TargetFull: HTTPStatus.INSUFFICIENT_STORAGE,
+    errors.ConstraintViolated: HTTPStatus.CONFLICT,
+    errors.TargetRefused: HTTPStatus.CONFLICT,
+    errors.Stopped: HTTPStatus.CONFLICT,
+    errors.LedgerUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
+    errors.Undecided: HTTPStatus.SERVICE_UNAVAILABLE,
+}
+
+_ADVICE = {
+    HTTPStatus.BAD_REQUEST: "Correct the request and send it again.",
+    HTTPStatus.NOT_FOUND: "See /docs for what there is.",
+    HTTPStatus.METHOD_NOT_ALLOWED: "The header Allow names the methods of this address.",
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "Send a smaller body; files go to /v1/tables/{table}/rows.",
+}
+
+
+class Refusal(HTTPException):
+    """A refusal that is HTTP's own matter (headers, methods, waiting) and has no counterpart below the API."""
+
+    def __init__(
+        self,
+        status: HTTPStatus,
+        code: str,
+        detail: str,
+        advice: str,
+        *,
+        headers: dict[str, str] | None = None,
+        details: dict[str, Any] | None = None,
+    ) -> None:
+        super().__init__(detail)
+        self.code = int(status)
+        self.problem = code
+        self.detail = detail
+        self.advice = advice
+        self.extra_headers = headers or {}
+        self.details = details or {}
+
+
+def problem(code: str, detail: str, advice: str, details: dict[str, Any], status: int | None = None) -> dict[str, Any]:
+    """A problem document. Without `status` it is one inside another document: why a task ended."""
+    named = {} if status is None else {"status": status}
+    head = {"type": f"urn:rescind:problem:{code}", "title": title(code), "code": code}
+    return details | head | named | {"detail": detail, "advice": advice}
+
+
+def title(code: str) -> str:
+    """What the code means, whatever the request: the first sentence of the error's description."""
+    found = _BY_CODE.get(code)
+    return code.replace("-", " ").capitalize() if found is None else (found.__doc__ or code).partition("\n")[0]
+
+
+def status_of(code: str) -> HTTPStatus:
+    """The status for an error that is only known by its code: why a task failed."""
+    return _status(_BY_CODE.get(code, RescindError))
+
+
+def register(app: APIFlask) -> None:
+    """Answer every error of the application with a problem document."""
+    app.register_error_handler(RescindError, _on_service_error)
+    app.register_error_handler(HTTPError, _on_validation_error)
+    app.register_error_handler(HTTPException, _on_http_error)
+    app.register_error_handler(Exception, _on_unexpected)
+
+
+def _on_service_error(error: RescindError) -> Response:
+    status = _status(type(error))
+    if status is HTTPStatus.INTERNAL_SERVER_ERROR:
+        log.error("api.error", code=error.code, detail=str(error), exc_info=error)
+    headers = {"Retry-After": str(RETRY_AFTER_SECONDS)} if status is HTTPStatus.SERVICE_UNAVAILABLE else {}
+    return answer(status, error.code, str(error), error.advice, error.details(), headers)
+
+
+def _on_validation_error(error: HTTPError) -> Response:
+    found: list[dict[str, Any]] = [
+        {"in": where, "name": name, "message": message}
+        for where, names in dict(error.detail).items()
+        for name, messages in names.items()
+        for message in messages
+    ]
+    text = "; ".join(f"{f['in']} {f['name']}: {f['message']}" for f in found) or error.message
+    invalid = errors.InvalidArguments(f"The request is wrong: {text}.", found)
+    return _on_service_error(invalid)
+
+
+def _on_http_error(error: HTTPException) -> Response:
+    if isinstance(error, Refusal):
+        assert error.code is not None
+        return answer(error.code, error.problem, error.detail, error.advice, error.details, error.extra_headers)
+    status = HTTPStatus(error.code or 500)
+    headers = {name: value for name, value in error.get_headers() if name.lower() != "content-type"}
+    code = status.phrase.lower().replace(" ", "-")
+    return answer(
+        status, code, error.description or status.phrase, _ADVICE.get(status, RescindError.advice), {}, headers
+    )
+
+
+def _on_unexpected(error: Exception) -> Response:
+    log.error("api.unexpected", exc_info=error)
+    detail = "Something went wrong in the service."
+    return answer(HTTPStatus.INTERNAL_SERVER_ERROR, RescindError.code, detail, RescindError.advice, {}, {})
+
+
+def answer(
+    status: int, code: str, detail: str, advice: str, details: dict[str, Any], headers: dict[str, str]
+) -> Response:
+    """The response with a problem document."""
+    body = json.dumps(problem(code, detail, advice, details, int(status)))
+    return Response(body, int(status), headers, content_type=MEDIA_TYPE)
+
+
+def _status(kind: type[RescindError]) -> HTTPStatus:
+    return next(STATUS[parent] for parent in kind.__mro__ if parent in STATUS)
+
+
+def _tree(kind: type[RescindError]) -> list[type[RescindError]]:
+    return [kind, *(below for child in kind.__subclasses__() for below in _tree(child))]
+
+
+_BY_CODE = {kind.code: kind for kind in reversed(_tree(RescindError))}

@@ -1,0 +1,74 @@
+"""`/v1/tables` and `/v1/targets`: what the databases hold and can do."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from apiflask import APIBlueprint
+from flask import Response
+
+from rescind.api import answers, schemas
+from rescind.api.openapi import problems
+from rescind.api.problems import problem
+from rescind.api.services import services
+from rescind.domain.schema import Column
+from rescind.errors import TargetError
+from rescind.targets.target import Target
+
+blueprint = APIBlueprint("tables", __name__, url_prefix="/v1", tag="Tables")
+
+
+@blueprint.get("/tables")
+@blueprint.output(schemas.Tables)
+@blueprint.doc(responses=problems())
+def names() -> Response:
+    """List the tables."""
+    return answers.document({"tables": services().catalog().tables()})
+
+
+@blueprint.get("/tables/<table>")
+@blueprint.output(schemas.TableDocument)
+@blueprint.doc(responses=problems(404))
+def show(table: str) -> Response:
+    """Show a table's columns."""
+    found = services().catalog().table(table)
+    return answers.document(
+        {
+            "name": found.name,
+            "columns": [_column(column) for column in found.columns],
+            "key": [column.name for column in found.key],
+        }
+    )
+
+
+@blueprint.get("/tables/<table>/count")
+@blueprint.output(schemas.Count)
+@blueprint.doc(responses=problems(404))
+def count(table: str) -> Response:
+    """Count a table's rows."""
+    return answers.document({"count": services().catalog().count(table)})
+
+
+@blueprint.get("/targets")
+@blueprint.output(schemas.Targets)
+@blueprint.doc(responses=problems(), tags=["Targets"])
+def targets() -> Response:
+    """List the registered databases with their capability cards."""
+    return answers.document({"targets": [_target(target) for target in services().targets.values()]})
+
+
+def _column(column: Column) -> dict[str, Any]:
+    return {
+        "name": column.name,
+        "type": column.type,
+        "declared": column.declared,
+        "nullable": column.nullable,
+        "optional": column.optional,
+    }
+
+
+def _target(target: Target) -> dict[str, Any]:
+    try:
+        return {"name": target.name, "capabilities": target.capabilities().document()}
+    except TargetError as error:
+        return {"name": target.name, "error": problem(error.code, str(error), error.advice, error.details())}

@@ -1,0 +1,187 @@
+"""`POST /v1/tables/{table}/rows`: a file into a table, in one request."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http import HTTPStatus
+
+from apiflask import APIBlueprint
+from flask import Response, request
+from pydantic import Field
+from werkzeug.exceptions import BadRequest, ClientDisconnected, UnsupportedMediaType
+
+from rescind.api import answers, schemas
+from rescind.api.checks import check_load, check_table
+from rescind.api.idempotency import HEADER, request_key
+from rescind.api.multipart import FilePart
+from rescind.api.openapi import problems
+from rescind.api.problems import Refusal
+from rescind.api.query import Flag, Query, takes
+from rescind.api.services import services
+from rescind.domain.upload import Upload
+from rescind.errors import LedgerUnavailable, RescindError, UploadIncomplete
+from rescind.uploads.digest import Measure
+
+blueprint = APIBlueprint("uploads", __name__, url_prefix="/v1/tables", tag="Rows")
+
+MULTIPART = "multipart/form-data"
+#: An unnamed body is taken for CSV as well.
+CSV_TYPES = ("text/csv", "application/csv", "application/octet-stream", "application/gzip", "application/x-gzip")
+ENCODINGS = ("", "identity", "gzip", "x-gzip")
+CHARSETS = ("", "utf-8", "utf8", "us-ascii")
+
+_SHA256 = re.compile(r"(?:^|,)\s*sha-256=:([A-Za-z0-9+/]+={0,2}):\s*(?=$|,|;)")
+
+
+class LoadQuery(Query):
+    """How to load."""
+
+    create: Flag = Field(False, description="Make the table if it is missing, with types inferred from the file.")
+    count: Flag = Field(False, description="Put the table's row count before and after into the receipt.")
+
+
+@blueprint.post("/<table>/rows")
+@takes(blueprint, LoadQuery)
+@blueprint.output(schemas.TaskDocument, 202)
+@blueprint.doc(responses=problems(400, 404, 409, 411, 413, 415, 422, 507))
+def load(table: str, query: LoadQuery) -> Response:
+    """Load a CSV file, plain or gzip, into a table: the body itself, or the part `file` of a form."""
+    request.max_content_length = None  # the store has the limit of uploads, and names it
+    if HEADER not in request.headers:  # with a key, the first request's answer counts, whatever came after it
+        check_table(table, may_miss=query.create)  # before the bytes travel
+    upload = _receive()
+    with _kept_if_submitted(upload):
+        task_id, made = _submit(table, query, upload)
+    if not made:
+        services().uploads.discard(upload)
+    return answers.accepted(task_id)
+
+
+def _submit(table: str, query: LoadQuery, upload: Upload) -> tuple[str, bool]:
+    submission = services().submission
+    key = request_key(upload.sha256)
+    first = submission.known(key)
+    if first is not None:
+        return first, False
+    check_load(table, upload, create=query.create)
+    args = {"table": table, "upload": upload.id, "create": query.create, "count": query.count}
+    return submission.submit("load", args, upload=upload, key=key)
+
+
+@contextmanager
+def _kept_if_submitted(upload: Upload) -> Iterator[None]:
+    """Delete the bytes when the task was refused.
+
+    Where the ledger did not answer the task may have been submitted, and needs them: if it was not, the
+    sweeper finds them.
+    """
+    try:
+        yield
+    except LedgerUnavailable:
+        raise
+    except RescindError:
+        services().uploads.discard(upload)
+        raise
+
+
+def _receive() -> Upload:
+    body = _Body(measure=request.mimetype == MULTIPART)
+    encoding = request.headers.get("Content-Encoding", "").strip().lower()
+    if encoding not in ENCODINGS:
+        raise UnsupportedMediaType(f"The Content-Encoding {encoding} cannot be read; gzip can.")
+    if request.mimetype == MULTIPART:
+        return _receive_part(body)
+    _check_type(request.mimetype, request.mimetype_params.get("charset", ""))
+    digest = _declared_digest()
+    if request.content_length is None and digest is None:
+        raise _length_required()
+    return services().uploads.receive(
+        body,
+        declared=request.content_length,
+        filename=None,
+        content_type=request.headers.get("Content-Type"),
+        content_encoding=encoding or None,
+        expected_sha256=digest,
+    )
+
+
+def _receive_part(body: _Body) -> Upload:
+    """The form's last boundary says that it is whole, so no length is needed."""
+    boundary = request.mimetype_params.get("boundary", "")
+    if not boundary or not boundary.isascii():
+        raise BadRequest("The Content-Type of a form names its boundary.")
+    part = FilePart(body, boundary)
+    upload = services().uploads.receive(
+        part,
+        declared=None,
+        filename=part.filename,
+        content_type=part.content_type,
+        content_encoding=None,
+    )
+    with _kept_if_submitted(upload):
+        body.drain()
+        body.compare(_declared_digest())
+    return upload
+
+
+def _check_type(media_type: str, charset: str) -> None:
+    if media_type and media_type not in CSV_TYPES:
+        raise UnsupportedMediaType(
+            f"A file of type {media_type} cannot be loaded; send CSV as text/csv (curl -H 'Content-Type: text/csv')."
+        )
+    if charset.lower() not in CHARSETS:
+        raise UnsupportedMediaType(f"The charset {charset} cannot be read; send the file in UTF-8.")
+
+
+def _declared_digest() -> str | None:
+    """SHA-256 (hex) of `Content-Digest: sha-256=:…:` (RFC 9530)."""
+    header = request.headers.get("Content-Digest")
+    if header is None:
+        return None
+    found = _SHA256.search(header)
+    try:
+        digest = base64.b64decode(found[1], validate=True) if found else b""
+    except binascii.Error:
+        digest = b""
+    if len(digest) != 32:
+        raise BadRequest("The header Content-Digest has no valid sha-256=:…: (RFC 9530).")
+    return digest.hex()
+
+
+def _length_required() -> Refusal:
+    return Refusal(
+        HTTPStatus.LENGTH_REQUIRED,
+        "length-required",
+        "A body without Content-Length can end anywhere unnoticed.",
+        "Send a Content-Length, or the header Content-Digest: sha-256=:…: (RFC 9530).",
+    )
+
+
+class _Body:
+    """The request's body. A client that goes away in the middle is UploadIncomplete, not a short file."""
+
+    def __init__(self, *, measure: bool) -> None:
+        self._measure = Measure() if measure else None
+
+    def read(self, size: int, /) -> bytes:
+        try:
+            piece: bytes = request.stream.read(size)
+        except ClientDisconnected:
+            raise UploadIncomplete("The connection ended before the whole body had arrived.") from None
+        if self._measure is not None:
+            self._measure.add(piece)
+        return piece
+
+    def drain(self) -> None:
+        """Read what follows a form's last boundary."""
+        while self.read(64 * 1024):
+            pass
+
+    def compare(self, digest: str | None) -> None:
+        """Raise UploadIncomplete unless the whole body has that SHA-256 (hex)."""
+        if digest is not None and self._measure is not None and self._measure.sha256 != digest:
+            raise UploadIncomplete("The bytes that arrived do not have the declared Content-Digest.")
