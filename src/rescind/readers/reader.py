@@ -14,7 +14,10 @@ from rescind.domain.schema import Column
 
 @dataclass(frozen=True)
 class Source:
-    """Bytes at rest to read. `encoding` is `gzip` or None, as detected by content; lengths in bytes."""
+    """Bytes at rest to read; lengths in bytes.
+
+    `encoding` is `gzip`, or None to have it found out by content.
+    """
 
     path: Path
     encoding: str | None

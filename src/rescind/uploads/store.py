@@ -30,16 +30,14 @@ _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 class UploadStore:
     """Bytes on disk, and what the ledger knows of them. `max_bytes` bounds one upload.
 
-    `keep` is how long an upload that no task committed is kept.
+    `keep_days` is how long an upload that no task committed is kept.
     """
 
-    def __init__(
-        self, directory: Path, ledger: Ledger, max_bytes: int, keep: timedelta = timedelta(days=7)
-    ) -> None:
+    def __init__(self, directory: Path, ledger: Ledger, max_bytes: int, keep_days: float = 7.0) -> None:
         self._directory = UploadDirectory(directory)
         self._ledger = ledger
         self._max_bytes = max_bytes
-        self._keep = keep
+        self._keep = timedelta(days=keep_days)
 
     def receive(
         self,

@@ -1,0 +1,142 @@
+"""CSV: a header, then records; plain or gzip, UTF-8.
+
+The file is cut into blocks of whole records, and each block is parsed and cast as a whole. So memory is bounded
+whatever the file's size, and every record's number and every byte's offset is known.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import replace
+from typing import TypeVar
+
+import pyarrow as pa
+
+from rescind.domain.rejects import KEPT, Reject
+from rescind.domain.schema import Column
+from rescind.errors import InvalidEncoding, RecordTooLong, RowsRejected
+from rescind.readers import compression
+from rescind.readers.fields import Fields, Undecodable, parse
+from rescind.readers.header import read_header
+from rescind.readers.inference import Inference
+from rescind.readers.pipeline import in_order
+from rescind.readers.reader import Source
+from rescind.readers.records import Block, Broken, Piece, TooLong, split
+from rescind.readers.rows import broken_row, null_where_na, typed_rows
+
+_BATCH_ROWS = 50_000
+
+R = TypeVar("R")
+
+
+class DelimitedReader:
+    """A CSV file. Its header is read at once: raises InvalidHeader, InvalidEncoding, RecordTooLong."""
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        self._rows_read = 0
+        self._bytes_read = 0
+        with closing(compression.expand(source)) as stream:
+            self.header, self._begin = read_header(stream, source.max_record_bytes)
+
+    def infer(self, check: Callable[[], None]) -> tuple[Column, ...]:
+        """See Reader. Records that cannot be read do not count here; `batches` rejects them."""
+        columns = [Inference() for _ in self.header]
+        for fields in self._results(lambda block: parse(block, len(self.header)), _no_fields, check):
+            self._rows_read += 1 if fields is None else fields.total
+            if fields is not None:
+                for column, text, na in zip(columns, fields.columns, fields.na, strict=True):
+                    column.see(null_where_na(text, na))
+        return tuple(Column(name, column.type, "") for name, column in zip(self.header, columns, strict=True))
+
+    def batches(self, columns: Sequence[Column], check: Callable[[], None]) -> Iterator[pa.RecordBatch]:
+        """See Reader. The batches' columns are in the order of `columns`."""
+        placed = [(column, self.header.index(column.name)) for column in columns]
+        kept: list[Reject] = []
+        rejected = 0
+        for rows in self._results(
+            lambda block: typed_rows(parse(block, len(self.header)), placed), broken_row, check
+        ):
+            kept += [replace(r, record=r.record + self._rows_read) for r in rows.rejects[: KEPT - len(kept)]]
+            rejected += rows.rejected
+            self._rows_read += rows.total
+            if rows.batch is not None and not rejected:
+                yield from _bounded(rows.batch)
+        if rejected:
+            raise RowsRejected(f"Nothing was loaded: {_rows(rejected)} not fit; {kept[0]}.", kept, rejected)
+
+    @property
+    def rows_read(self) -> int:
+        """Records of this pass over the file so far, rejected ones included."""
+        return self._rows_read
+
+    @property
+    def bytes_read(self) -> int:
+        """Bytes of the file, as it is stored, that this pass has read; some of their rows may be still to come."""
+        return self._bytes_read
+
+    def close(self) -> None:
+        """Nothing is open between two calls."""
+
+    def _results(
+        self, work: Callable[[Block], R], broken: Callable[[Broken], R], check: Callable[[], None]
+    ) -> Iterator[R]:
+        """What the functions make of the file's pieces, in order.
+
+        Raises InvalidEncoding, RecordTooLong and what `compression` raises.
+        """
+        self._rows_read = self._bytes_read = 0
+
+        def handle(piece: Piece) -> R:
+            match piece:
+                case Block():
+                    return work(piece)
+                case Broken():
+                    return broken(piece)
+                case TooLong():
+                    raise _Overlong(piece.offset)
+
+        try:
+            yield from in_order(self._pieces(), handle, check)
+        except Undecodable as error:
+            record = self._rows_read + error.records_before + 1
+            raise InvalidEncoding(
+                f"Byte {error.offset} of the file (0x{error.byte:02X}), in record {record}, is not UTF-8."
+            ) from error
+        except _Overlong as error:
+            raise RecordTooLong(
+                f"Record {self._rows_read + 1}, which begins at byte {error.offset} of the file, is longer than the "
+                f"limit of {self._source.max_record_bytes} bytes; perhaps a quote in it is not closed."
+            ) from error
+
+    def _pieces(self) -> Iterator[Piece]:
+        with closing(compression.expand(self._source)) as stream:
+            skipped = 0
+            while skipped < self._begin:
+                skipped += len(stream.read(self._begin - skipped))
+            for piece in split(stream, self._begin, self._source.max_record_bytes):
+                self._bytes_read = stream.consumed
+                yield piece
+            self._bytes_read = stream.consumed
+
+
+class _Overlong(Exception):
+    """A record is too long; its number is known only when all before it have been counted."""
+
+    def __init__(self, offset: int) -> None:
+        super().__init__(offset)
+        self.offset = offset
+
+
+def _no_fields(_: Broken) -> Fields | None:
+    return None
+
+
+def _bounded(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
+    for start in range(0, batch.num_rows, _BATCH_ROWS):
+        yield batch.slice(start, _BATCH_ROWS)
+
+
+def _rows(count: int) -> str:
+    return "1 row does" if count == 1 else f"{count} rows do"

@@ -1,0 +1,134 @@
+"""A block of records to columns of text: which fields are NULL, and which records have too few or too many.
+
+pyarrow's parser reads literally what it is not sure of, so it is given well quoted records only.
+"""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+from typing import Literal, cast
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv as arrow_csv
+
+from rescind.readers.records import Block, whole_records
+
+_QUOTED_NA = b'"NA"'
+_NA = pa.scalar("NA")
+
+
+class Undecodable(Exception):
+    """A byte is not UTF-8: its offset in the file, and the records of the block that come before its own."""
+
+    def __init__(self, byte: int, offset: int, records_before: int) -> None:
+        super().__init__(byte, offset, records_before)
+        self.byte = byte
+        self.offset = offset
+        self.records_before = records_before
+
+
+@dataclass(frozen=True)
+class Malformed:
+    """A record of the block (counted from 0) whose number of fields is `found`."""
+
+    record: int
+    found: int
+    text: str
+
+
+@dataclass(frozen=True)
+class Fields:
+    """The rows of a block. `columns` are string arrays of equal length, one per name of the header.
+
+    An empty unquoted field is null. `na` marks the unquoted `NA` per column, where there is any; `records` are the
+    rows' numbers in the block (counted from 0), `total` is how many records it has, malformed ones included.
+    """
+
+    columns: tuple[pa.StringArray, ...]
+    na: tuple[npt.NDArray[np.bool_] | None, ...]
+    records: npt.NDArray[np.int64]
+    malformed: tuple[Malformed, ...]
+    total: int
+
+
+def parse(block: Block, width: int) -> Fields:
+    """The fields of a block, `width` to a record. Raises Undecodable."""
+    _require_utf8(block, width)
+    columns, malformed = _parse(block.data, width, [""])
+    rows = len(columns[0])
+    total = rows + len(malformed)
+    records = np.delete(np.arange(total), [bad.record for bad in malformed])
+    return Fields(columns, _unquoted_na(block.data, columns), records, malformed, total)
+
+
+def _parse(data: bytes, width: int, nulls: list[str]) -> tuple[tuple[pa.StringArray, ...], tuple[Malformed, ...]]:
+    malformed: list[Malformed] = []
+
+    def skip(row: arrow_csv.InvalidRow) -> Literal["skip"]:
+        assert row.number is not None  # it is known where one thread parses
+        malformed.append(Malformed(row.number - 1, row.actual_columns, row.text))
+        return "skip"
+
+    names = [str(i) for i in range(width)]
+    table = arrow_csv.read_csv(
+        io.BytesIO(data),
+        arrow_csv.ReadOptions(use_threads=False, block_size=len(data) + 1, column_names=names),
+        arrow_csv.ParseOptions(
+            newlines_in_values=True,
+            # An empty line is a record with one field, if records have one; among longer ones it is nothing.
+            ignore_empty_lines=width > 1,
+            invalid_row_handler=skip,
+        ),
+        arrow_csv.ConvertOptions(
+            check_utf8=False,
+            column_types={name: pa.string() for name in names},
+            null_values=nulls,
+            strings_can_be_null=True,
+            quoted_strings_can_be_null=False,
+        ),
+    )
+    return tuple(_whole(column) for column in table.columns), tuple(malformed)
+
+
+def _whole(column: pa.ChunkedArray[pa.StringScalar]) -> pa.StringArray:
+    """The column in one piece; a block without rows has none."""
+    chunks = cast(list[pa.StringArray], column.chunks)
+    return chunks[0] if len(chunks) == 1 else pa.array([], pa.string())
+
+
+def _unquoted_na(data: bytes, columns: tuple[pa.StringArray, ...]) -> tuple[npt.NDArray[np.bool_] | None, ...]:
+    """Per column, where an unquoted NA stands.
+
+    The text alone does not tell whether it was quoted: a block that has a quoted one is parsed once more with NA
+    as a null.
+    """
+    if b"NA" not in data:
+        return (None,) * len(columns)
+    if _QUOTED_NA not in data:
+        return tuple(_marks(pc.equal(column, _NA)) for column in columns)
+    again, _ = _parse(data, len(columns), ["", "NA"])
+    return tuple(
+        _marks(pc.and_(new.is_null(), old.is_valid())) for new, old in zip(again, columns, strict=True)
+    )
+
+
+def _marks(mask: pa.BooleanArray) -> npt.NDArray[np.bool_] | None:
+    if not mask.true_count:
+        return None
+    marks: npt.NDArray[np.bool_] = mask.fill_null(False).to_numpy(zero_copy_only=False)
+    return marks
+
+
+def _require_utf8(block: Block, width: int) -> None:
+    if block.data.isascii():
+        return
+    try:
+        block.data.decode()
+    except UnicodeDecodeError as error:
+        start = whole_records(block.data[: error.start])
+        before = parse(Block(block.data[:start], block.offset), width).total if start else 0
+        raise Undecodable(block.data[error.start], block.offset + error.start, before) from error

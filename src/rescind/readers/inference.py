@@ -1,0 +1,67 @@
+"""The narrowest type that holds every value of a column and alters none.
+
+A number is one only if a database would print it again as it stands: `007`, `+1` and what is beyond 64 bits or a
+double's 17 digits are text.
+"""
+
+from __future__ import annotations
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from rescind.domain.schema import Type
+from rescind.readers.casts import cast_whole, has_only
+
+_NARROWEST_FIRST = (Type.integer, Type.real, Type.boolean, Type.date, Type.timestamp)
+
+_PLAIN_REAL = r"^-?((0|[1-9][0-9]*)(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?$"
+#: A double keeps 15 digits of any number, and 17 of those that were printed from one; an integer of 16 digits
+#: or more was not.
+_INEXACT_REAL = r"^-?[0-9]{16,}$|([0-9]\.?){18,}"
+_SURE_CHARACTERS = 15
+
+
+class Inference:
+    """What one column may still be, after the values seen so far."""
+
+    def __init__(self) -> None:
+        self._possible: tuple[Type, ...] = _NARROWEST_FIRST
+        self._seen = False
+
+    def see(self, text: pa.StringArray) -> None:
+        """Narrow by some more values; nulls do not count."""
+        if not self._possible:
+            return
+        values = text.drop_null() if text.null_count else text
+        if len(values):
+            self._seen = True
+            self._possible = tuple(type_ for type_ in self._possible if _holds(type_, values))
+
+    @property
+    def type(self) -> Type:
+        return self._possible[0] if self._seen and self._possible else Type.text
+
+
+def _holds(type_: Type, values: pa.StringArray) -> bool:
+    if type_ is Type.boolean and has_only(values, b"01"):
+        return False
+    typed = cast_whole(values, type_)
+    if typed is None:
+        return False
+    match type_:
+        case Type.integer:
+            return bool(pc.cast(typed, pa.string()).equals(values))
+        case Type.real:
+            return _keeps_real(values)
+        case Type.boolean:
+            return bool(pc.min(pc.binary_length(values)).as_py() >= len("true"))
+        case _:
+            return True
+
+
+def _keeps_real(values: pa.StringArray) -> bool:
+    if not pc.all(pc.match_substring_regex(values, _PLAIN_REAL)).as_py():
+        return False
+    if pc.max(pc.binary_length(values)).as_py() <= _SURE_CHARACTERS:
+        return True
+    return not pc.any(pc.match_substring_regex(values, _INEXACT_REAL)).as_py()

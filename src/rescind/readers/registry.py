@@ -1,0 +1,22 @@
+"""Which parser reads which file."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from rescind.errors import InputChanged
+from rescind.readers import compression
+from rescind.readers.delimited import DelimitedReader
+from rescind.readers.reader import Reader, Source
+
+
+def open_reader(source: Source) -> Reader:
+    """A reader of the source, header checked.
+
+    Raises InvalidInput in one of its kinds; InputChanged if the file is not there.
+    """
+    try:
+        encoding = source.encoding or compression.detect(source.path)
+        return DelimitedReader(replace(source, encoding=encoding))
+    except FileNotFoundError as error:
+        raise InputChanged("The bytes of the upload are gone.") from error
