@@ -9,7 +9,6 @@ import os
 import signal
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,9 +19,11 @@ from flask import Flask
 
 from rescind import failpoints
 from rescind.api.application import create_app
+from rescind.api.server import serve
 from rescind.api.services import Services
 from rescind.broker.announcer import Announcer
 from rescind.broker.application import make_celery
+from rescind.broker.command import run_worker as run_celery_worker
 from rescind.broker.publisher import publisher
 from rescind.domain.upload import Upload
 from rescind.errors import BrokerUnavailable, ConfigurationError, RescindError
@@ -72,8 +73,9 @@ class Core:
 def open_core(settings: Settings) -> Core:
     """Open the ledger and the targets. Raises ConfigurationError; connects to nothing yet."""
     ledger = Ledger(settings.ledger())
-    keep = timedelta(days=settings.upload_days)
-    uploads = UploadStore(settings.uploads_directory(), ledger, settings.max_upload_bytes, keep)
+    uploads = UploadStore(
+        settings.uploads_directory(), ledger, settings.max_upload_bytes, keep_days=settings.upload_days
+    )
     registry = TaskRegistry(settings.tasks, settings.max_generate_rows)
     return Core(settings, ledger, open_targets(settings.target_urls()), registry, uploads)
 
@@ -124,6 +126,14 @@ def api_app(settings: Settings) -> Flask:
     )
 
 
+def run_api(settings: Settings) -> int:
+    """Serve until SIGTERM or SIGINT."""
+    start(settings, "api")
+    migration.check(Ledger(settings.ledger()))
+    serve(partial(api_app, settings), settings.host, settings.port, settings.api_threads)
+    return 0
+
+
 def readiness(core: Core, celery: Celery) -> dict[str, str | None]:
     """Each part's reason for not being ready, or None."""
     checks: dict[str, Callable[[], Any]] = {
@@ -133,6 +143,11 @@ def readiness(core: Core, celery: Celery) -> dict[str, str | None]:
     }
     checks |= {f"target:{name}": target.preflight for name, target in core.targets.items()}
     return {part: _reason(check) for part, check in checks.items()}
+
+
+def checks(settings: Settings) -> dict[str, str | None]:
+    """The same, for `rescind doctor`."""
+    return readiness(open_core(settings), make_celery(settings.broker(), settings.home))
 
 
 def _reason(check: Callable[[], Any]) -> str | None:
@@ -214,6 +229,13 @@ def celery_app(settings: Settings) -> Celery:
     worker_process_init.connect(shift.begin_child, weak=False)
     worker_shutting_down.connect(shift.leave, weak=False)
     return make_celery(settings.broker(), settings.home, wake=shift.wake)
+
+
+def run_worker(settings: Settings) -> int:
+    """Run a Celery worker until SIGTERM; its exit status."""
+    start(settings, "worker")
+    migration.check(Ledger(settings.ledger()))
+    return run_celery_worker(celery_app(settings), settings.worker_children)
 
 
 def _no_mark(task_id: str) -> None:
