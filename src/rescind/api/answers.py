@@ -39,7 +39,8 @@ def tagged(body: dict[str, Any]) -> Response:
     response = document(body)
     response.set_etag(hashlib.sha256(response.get_data()).hexdigest()[:32])
     response.headers["Cache-Control"] = "no-cache"
-    return response.make_conditional(request)
+    response.make_conditional(request)
+    return response
 
 
 def ask_to_stop(task_id: str) -> Task:

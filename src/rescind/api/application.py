@@ -8,7 +8,7 @@ from flask import Response
 from rescind import __version__
 from rescind.api import classic, docs, guards, health, openapi, problems, query, rows, tables, tasks, uploads, waiting
 from rescind.api import services as given
-from rescind.api.body import MOST_BYTES, StrictJson
+from rescind.api.body import MOST_BYTES, ApiRequest, StrictJson
 from rescind.api.services import Services
 
 #: The pages are made of files of ours alone; the documentation's script sets styles and draws its icons inline.
@@ -18,6 +18,7 @@ POLICY = "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inl
 def create_app(services: Services) -> APIFlask:
     """The application that serves with those services."""
     app = APIFlask("rescind.api", "Rescind", __version__, spec_path=None, docs_path=None, json_errors=False)
+    app.request_class = ApiRequest
     app.json = StrictJson(app)
     app.config.update(MAX_CONTENT_LENGTH=MOST_BYTES, AUTO_404_RESPONSE=False, AUTO_VALIDATION_ERROR_RESPONSE=False)
     app.extensions[given.EXTENSION] = services

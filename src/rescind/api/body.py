@@ -5,11 +5,11 @@ from __future__ import annotations
 import functools
 import json
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
-from flask import request
+from flask import Request, request
 from flask.json.provider import DefaultJSONProvider
-from werkzeug.exceptions import UnsupportedMediaType
+from werkzeug.exceptions import BadRequest, UnsupportedMediaType
 
 View = TypeVar("View", bound=Callable[..., Any])
 
@@ -30,13 +30,20 @@ class StrictJson(DefaultJSONProvider):
         return value
 
 
+class ApiRequest(Request):
+    """A request that says what is wrong with its JSON."""
+
+    def on_json_loading_failure(self, e: ValueError | None) -> NoReturn:
+        raise BadRequest(f"The body is not JSON: {e}.")
+
+
 def json_only(view: View) -> View:
     """Refuse a body of another media type with 415. Stands above the decorator that parses the body."""
 
     @functools.wraps(view)
     def checked(*args: Any, **kwargs: Any) -> Any:
         if request.mimetype != "application/json":
-            raise UnsupportedMediaType(f"The body must be application/json, not {request.mimetype or 'nameless'}.")
+            raise UnsupportedMediaType(f"The body must be application/json, not {request.mimetype or 'unnamed'}.")
         return view(*args, **kwargs)
 
     return checked  # type: ignore[return-value]  # `wraps` keeps what a caller sees

@@ -8,17 +8,18 @@ from apiflask import APIBlueprint
 from flask import Response, current_app, render_template
 
 from rescind.api import answers
-from rescind.api.openapi import problems
+from rescind.api.openapi import Responses, problems
 
 blueprint = APIBlueprint("docs", __name__, tag="Documentation")
 
 EXTENSION = "rescind-openapi"
 
-_PAGE = {200: {"description": "The page.", "content": {"text/html": {"schema": {"type": "string"}}}}}
+_DOCUMENT: Responses = {200: {"description": "The document.", "content": {"application/json": {"schema": {}}}}}
+_PAGE: Responses = {200: {"description": "The page.", "content": {"text/html": {"schema": {"type": "string"}}}}}
 
 
 @blueprint.get("/openapi.json")
-@blueprint.doc(responses=problems() | {200: "The document."})
+@blueprint.doc(responses=problems() | _DOCUMENT)
 def specification() -> Response:
     """Show this document."""
     return answers.tagged(_document())

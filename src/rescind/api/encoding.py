@@ -73,7 +73,7 @@ def from_plain(value: Any, kind: Type) -> Any:
     return value
 
 
-def _values(column: pa.Array) -> list[Any]:
+def _values(column: pa.Array[Any]) -> list[Any]:
     values: list[Any] = column.to_pylist()
     kind = column.type
     if pa.types.is_string(kind) or pa.types.is_integer(kind) or pa.types.is_boolean(kind):
@@ -81,9 +81,9 @@ def _values(column: pa.Array) -> list[Any]:
     return [None if value is None else plain(value) for value in values]
 
 
-def _printable(batch: pa.RecordBatch) -> dict[str, pa.Array]:
+def _printable(batch: pa.RecordBatch) -> dict[str, pa.Array[Any]]:
     """Columns that CSV can hold: bytes as base64."""
-    columns: dict[str, pa.Array] = {}
+    columns: dict[str, pa.Array[Any]] = {}
     for name, column in zip(batch.schema.names, batch.columns, strict=True):
         binary = pa.types.is_binary(column.type) or pa.types.is_large_binary(column.type)
         columns[name] = pa.array(_values(column), pa.string()) if binary else column

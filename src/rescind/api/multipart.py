@@ -20,24 +20,24 @@ class FilePart:
 
     def __init__(self, body: ByteStream, boundary: str) -> None:
         self._body = body
-        self._decoder = MultipartDecoder(boundary.encode("latin-1"))
+        self._decoder = MultipartDecoder(boundary.encode("ascii"), max_form_memory_size=4 * PIECE_BYTES)
         self._ended = False
         start = self._next()
         if isinstance(start, Epilogue):
             raise UnprocessableEntity(f"The form has no file; send it as the part {PART!r}.")
         if not isinstance(start, File) or start.name != PART:
-            raise UnprocessableEntity(f"The form may have nothing but one file, as the part {PART!r}.")
+            raise _only_one_file()
         self.filename = start.filename
         self.content_type = start.headers.get("Content-Type")
 
     def read(self, size: int = -1, /) -> bytes:
-        """The next bytes: as they come, whatever the size asked for; b"" at the end."""
+        """The next bytes: as they come, whatever the size asked for; b"" when the whole body has been read."""
         while not self._ended:
             event = self._next()
             if isinstance(event, Epilogue):
                 self._ended = True
             elif not isinstance(event, Data):
-                raise UnprocessableEntity(f"The form may have nothing but one file, as the part {PART!r}.")
+                raise _only_one_file()
             elif event.data:
                 return bytes(event.data)
         return b""
@@ -47,12 +47,14 @@ class FilePart:
             try:
                 event = self._decoder.next_event()
             except ValueError as error:
+                if self._decoder.complete:
+                    raise UploadIncomplete("The form ends before its last boundary.") from None
                 raise BadRequest(f"The form is malformed: {error}.") from None
-            if not isinstance(event, NeedData):
-                if isinstance(event, Field | File | Data | Epilogue):
-                    return event
-                continue
-            piece = self._body.read(PIECE_BYTES)
-            if not piece:
-                raise UploadIncomplete("The form ends before its last boundary.")
-            self._decoder.receive_data(piece)
+            if isinstance(event, Field | File | Data | Epilogue):
+                return event
+            if isinstance(event, NeedData):
+                self._decoder.receive_data(self._body.read(PIECE_BYTES) or None)
+
+
+def _only_one_file() -> UnprocessableEntity:
+    return UnprocessableEntity(f"The form may have nothing but one file, as the part {PART!r}.")

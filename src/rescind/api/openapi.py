@@ -14,6 +14,8 @@ from rescind.tasks.registry import TaskRegistry
 
 _PROBLEM = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
 
+Responses = dict[int | str, dict[str, Any]]  #: as APIFlask's `doc` takes them
+
 _MEANING = {
     400: "The request or its body is malformed, or the body is incomplete.",
     403: "Sent by another site's page, or ahead of time.",
@@ -33,12 +35,12 @@ _MEANING = {
 _ALWAYS = (422, 503)  #: any request may carry an unknown query parameter, or find the ledger away
 
 
-def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
+def problems(*statuses: int) -> Responses:
     """The responses of a view that are problem documents."""
     return {status: {"description": _MEANING[status], "content": _PROBLEM} for status in (*statuses, *_ALWAYS)}
 
 
-def accepts(*media_types: str) -> dict[int | str, dict[str, Any]]:
+def accepts(*media_types: str) -> Responses:
     """Further media types of a view's 200."""
     return {200: {"content": {name: {"schema": {"type": "string"}} for name in media_types}}}
 
@@ -71,7 +73,10 @@ def complete(spec: dict[str, Any], registry: TaskRegistry, most_rows: int) -> di
 
 def install(app: APIFlask, registry: TaskRegistry, most_rows: int) -> None:
     """Have the application's document completed."""
-    app.spec_processor(lambda spec: complete(spec, registry, most_rows))
+
+    @app.spec_processor
+    def _(spec: Any) -> dict[str, Any]:
+        return complete(spec, registry, most_rows)
 
 
 def _add_tasks(components: dict[str, Any], registry: TaskRegistry) -> None:

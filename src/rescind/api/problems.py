@@ -50,6 +50,9 @@ _ADVICE = {
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "Send a smaller body; files go to /v1/tables/{table}/rows.",
 }
 
+#: Pydantic's words for what a caller sees more often than anything else.
+_PLAINER = {"Extra inputs are not permitted": "not known here", "Field required": "required"}
+
 
 class Refusal(HTTPException):
     """A refusal that is HTTP's own matter (headers, methods, waiting) and has no counterpart below the API."""
@@ -109,7 +112,7 @@ def _on_service_error(error: RescindError) -> Response:
 
 def _on_validation_error(error: HTTPError) -> Response:
     found: list[dict[str, Any]] = [
-        {"in": where, "name": name, "message": message}
+        {"in": where, "name": name, "message": _PLAINER.get(message, message)}
         for where, names in dict(error.detail).items()
         for name, messages in names.items()
         for message in messages
@@ -126,9 +129,8 @@ def _on_http_error(error: HTTPException) -> Response:
     status = HTTPStatus(error.code or 500)
     headers = {name: value for name, value in error.get_headers() if name.lower() != "content-type"}
     code = status.phrase.lower().replace(" ", "-")
-    return answer(
-        status, code, error.description or status.phrase, _ADVICE.get(status, RescindError.advice), {}, headers
-    )
+    advice = _ADVICE.get(status, "See /docs for what this address takes.")
+    return answer(status, code, error.description or status.phrase, advice, {}, headers)
 
 
 def _on_unexpected(error: Exception) -> Response:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from flask import Flask
 from gunicorn.app.base import BaseApplication
+from setproctitle import getproctitle, setproctitle
 
 from rescind.process import die_with_parent
 
@@ -39,6 +41,7 @@ def options(host: str, port: int, threads: int) -> dict[str, Any]:
     """Gunicorn's settings."""
     address = f"[{host}]" if ":" in host else host
     parent = os.getpid()
+    title = getproctitle()  # gunicorn puts its own in its place
     return {
         "bind": f"{address}:{port}",
         "workers": 1,
@@ -51,5 +54,12 @@ def options(host: str, port: int, threads: int) -> dict[str, Any]:
         "loglevel": "warning",
         # The socket would lie where every service of this user looks for one.
         "control_socket_disable": True,
-        "post_fork": lambda server, worker: die_with_parent(parent),
+        "pre_fork": lambda server, worker: setproctitle(title),
+        "post_fork": partial(_begin_child, parent),
     }
+
+
+def _begin_child(parent: int, server: object, worker: object) -> None:
+    """The first thing in the process that serves."""
+    die_with_parent(parent)
+    setproctitle("rescind: api child")

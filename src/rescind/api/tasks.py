@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Annotated
 
@@ -139,7 +140,7 @@ def _total(task: Task, kept: int) -> int:
     return kept if task.problem is None else int(task.problem.details.get("rejected", kept))
 
 
-def _csv(rows: list[dict[str, object]]) -> str:
+def _csv(rows: Sequence[Mapping[str, object]]) -> str:
     text = io.StringIO()
     writer = csv.DictWriter(text, list(schemas.RejectedRow.model_fields))
     writer.writeheader()

@@ -32,6 +32,7 @@ MULTIPART = "multipart/form-data"
 #: An unnamed body is taken for CSV as well.
 CSV_TYPES = ("text/csv", "application/csv", "application/octet-stream", "application/gzip", "application/x-gzip")
 ENCODINGS = ("", "identity", "gzip", "x-gzip")
+LONGEST_TYPE = 255  #: characters of a client's media type that are kept
 CHARSETS = ("", "utf-8", "utf8", "us-ascii")
 
 _SHA256 = re.compile(r"(?:^|,)\s*sha-256=:([A-Za-z0-9+/]+={0,2}):\s*(?=$|,|;)")
@@ -90,21 +91,19 @@ def _kept_if_submitted(upload: Upload) -> Iterator[None]:
 
 def _receive() -> Upload:
     body = _Body(measure=request.mimetype == MULTIPART)
-    encoding = request.headers.get("Content-Encoding", "").strip().lower()
-    if encoding not in ENCODINGS:
-        raise UnsupportedMediaType(f"The Content-Encoding {encoding} cannot be read; gzip can.")
     if request.mimetype == MULTIPART:
         return _receive_part(body)
     _check_type(request.mimetype, request.mimetype_params.get("charset", ""))
     digest = _declared_digest()
+    encoding = _content_encoding()
     if request.content_length is None and digest is None:
         raise _length_required()
     return services().uploads.receive(
         body,
         declared=request.content_length,
         filename=None,
-        content_type=request.headers.get("Content-Type"),
-        content_encoding=encoding or None,
+        content_type=request.headers.get("Content-Type", "")[:LONGEST_TYPE] or None,
+        content_encoding=encoding,
         expected_sha256=digest,
     )
 
@@ -119,13 +118,20 @@ def _receive_part(body: _Body) -> Upload:
         part,
         declared=None,
         filename=part.filename,
-        content_type=part.content_type,
+        content_type=part.content_type[:LONGEST_TYPE] if part.content_type else None,
         content_encoding=None,
     )
     with _kept_if_submitted(upload):
-        body.drain()
         body.compare(_declared_digest())
     return upload
+
+
+def _content_encoding() -> str | None:
+    """What the client says of it; the content decides."""
+    encoding = request.headers.get("Content-Encoding", "").strip().lower()
+    if encoding not in ENCODINGS:
+        raise UnsupportedMediaType(f"The Content-Encoding {encoding} cannot be read; gzip can.")
+    return encoding or None
 
 
 def _check_type(media_type: str, charset: str) -> None:
@@ -175,11 +181,6 @@ class _Body:
         if self._measure is not None:
             self._measure.add(piece)
         return piece
-
-    def drain(self) -> None:
-        """Read what follows a form's last boundary."""
-        while self.read(64 * 1024):
-            pass
 
     def compare(self, digest: str | None) -> None:
         """Raise UploadIncomplete unless the whole body has that SHA-256 (hex)."""
