@@ -48,10 +48,10 @@ class OnePhase(Suite):
     def test_ends_may_come_twice_and_at_any_time(self, scene: Scene) -> None:
         branch = scene.open()
         branch.rollback()
-        branch.cancel()
         branch.start()
         branch.rollback()
         branch.rollback()
+        branch.cancel()
         branch.close()
         branch.close()
         branch.rollback()

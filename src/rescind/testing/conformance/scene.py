@@ -25,8 +25,8 @@ DEADLINE_SECONDS = 20.0
 ITEMS = Table(
     "items",
     (
-        Column("id", Type.integer, "integer", nullable=False, key=1),
-        Column("name", Type.text, "text"),
+        Column("id", Type.integer, "", nullable=False, key=1),
+        Column("name", Type.text, ""),
     ),
 )
 

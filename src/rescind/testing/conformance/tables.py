@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, datetime
+from decimal import Decimal
 from typing import Any
 
 import pyarrow as pa
@@ -15,8 +16,8 @@ from rescind.testing.conformance.scene import CHECKSUM, ITEMS, Scene, Suite, ite
 EVERY_TYPE = Table(
     "every_type",
     (
-        Column("n", Type.integer, "integer", nullable=False, key=1),
-        *(Column(f"a_{t}", t, t) for t in Type),
+        Column("n", Type.integer, "", nullable=False, key=1),
+        *(Column(f"a_{t}", t, "") for t in Type),
     ),
 )
 
@@ -37,7 +38,7 @@ _time = datetime.fromisoformat
 ROWS: list[tuple[Any, ...]] = [
     (1, 0, 0.5, "12.50", True, date(2024, 2, 29), _time("2024-02-29T23:59:59.999999"), "text", b"\x00\xff"),
     (2, 2**63 - 1, 1.7976931348623157e308, "-0.01", False, date(1, 1, 1), _time("1970-01-01"), "", b""),
-    (3, -(2**63), -5e-324, "79228162514264.337593", True, date(9999, 12, 31), _time("9999-12-31"), "NA", b"x"),
+    (3, -(2**63), -5e-324, "79228162514.3375", True, date(9999, 12, 31), _time("9999-12-31"), "NA", b"x"),
     (4, *[None] * 8),
     (5, -1, -0.25, "100", False, date(1969, 12, 31), _time("1969-12-31T00:00:00.000001"), "ü\t\n'\"\\ 漢🙂", b"'\n\\"),
 ]
@@ -104,7 +105,7 @@ class Tables(Suite):
     @pytest.mark.parametrize("cut", [0, 2, 5])
     def test_every_type_and_null_reads_back_equal(self, empty: Scene, cut: int) -> None:
         empty.make(EVERY_TYPE, _batch(ROWS[:cut]), _batch(ROWS[cut:]))
-        assert empty.values(EVERY_TYPE.name) == ROWS
+        assert [_exact(row) for row in empty.values(EVERY_TYPE.name)] == [_exact(row) for row in ROWS]
 
     def test_columns_may_come_in_another_order_and_be_absent(self, scene: Scene) -> None:
         branch = scene.begin()
@@ -129,7 +130,7 @@ class Tables(Suite):
         assert scene.count() == 1
 
     def test_null_is_refused_where_it_may_not_be(self, empty: Scene) -> None:
-        columns = (ITEMS.columns[0], Column("name", Type.text, "text", nullable=False))
+        columns = (ITEMS.columns[0], Column("name", Type.text, "", nullable=False))
         empty.make(Table(ITEMS.name, columns))
         branch = empty.begin()
         nameless = pa.RecordBatch.from_pydict({"id": [1, 2], "name": pa.array(["one", None], pa.string())})
@@ -142,6 +143,12 @@ class Tables(Suite):
     def test_many_rows_arrive(self, scene: Scene) -> None:
         scene.written(*range(2_500)).commit()
         assert scene.values(ITEMS.name) == [(n, f"item {n}") for n in range(2_500)]
+
+
+def _exact(row: tuple[Any, ...]) -> tuple[Any, ...]:
+    """The row with its decimal as a number: 12.50 and 12.5 are the same."""
+    place = 1 + list(Type).index(Type.decimal)
+    return tuple(Decimal(value) if n == place and value is not None else value for n, value in enumerate(row))
 
 
 def _batch(rows: list[tuple[Any, ...]]) -> pa.RecordBatch:
