@@ -67,7 +67,8 @@ def make_celery(broker: str | None, home: Path, *, wake: Callable[[str], None] |
         # Two lines per wake-up, which say less than ours, cost half the throughput.
         logging.getLogger(name).setLevel(logging.WARNING)
 
-    @app.task(name=WAKE)  # type: ignore[untyped-decorator]  # celery has no type hints
+    # Not shared: Celery would give this body to every other application of the process under the same name.
+    @app.task(name=WAKE, shared=False)  # type: ignore[untyped-decorator]  # celery has no type hints
     def announced(task_id: str) -> None:
         if wake is not None:
             wake(task_id)

@@ -1,0 +1,195 @@
+"""A real worker on the embedded broker: every announcement wakes it up, and nothing in the directory stops it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from tests.support.waiting import until
+
+from rescind.broker.announcement import QUEUE, WAKE
+from rescind.broker.application import make_celery
+from rescind.broker.publisher import publisher
+
+ROOT = Path(__file__).parents[2]
+CHILDREN = 2
+
+
+class Bench:
+    """A home, its workers, and what they were woken up for."""
+
+    def __init__(self, directory: Path) -> None:
+        self.home = directory / "home"
+        self.log = directory / "woken.log"
+        self.queue = self.home / "broker" / "queues" / QUEUE
+        self.app = make_celery(None, self.home)
+        self.announce: Callable[[str], None] = publisher(self.app)
+        self.workers: list[subprocess.Popen[bytes]] = []
+
+    def start_worker(self) -> subprocess.Popen[bytes]:
+        environment = os.environ | {"WAKE_HOME": str(self.home), "WAKE_LOG": str(self.log), "PYTHONPATH": str(ROOT)}
+        worker = subprocess.Popen([sys.executable, "-m", "tests.support.wake_app"], env=environment, cwd=ROOT)
+        self.workers.append(worker)
+        until(lambda: len(self.children(worker)) == CHILDREN, "the worker's children")
+        return worker
+
+    def children(self, worker: subprocess.Popen[bytes]) -> list[int]:
+        return [child.pid for child in psutil.Process(worker.pid).children()]
+
+    def woken(self) -> list[tuple[str, int, float]]:
+        """The id, the child's pid and the time of each wake-up."""
+        lines = self.log.read_text().splitlines() if self.log.exists() else []
+        return [(line.split()[0], int(line.split()[1]), float(line.split()[2])) for line in lines]
+
+    def ids(self) -> list[str]:
+        return [task_id for task_id, _, _ in self.woken()]
+
+    def wait_for(self, *ids: str) -> None:
+        until(lambda: set(ids) <= set(self.ids()), f"wake-ups for {ids[:3]}…")
+
+    def release(self) -> None:
+        """Let the bodies of ids that start with `hold` end."""
+        self.log.with_suffix(".release").touch()
+
+    def close(self) -> None:
+        self.release()
+        for worker in self.workers:
+            worker.kill()
+            worker.wait(30)
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Iterator[Bench]:
+    bench = Bench(tmp_path)
+    yield bench
+    bench.close()
+
+
+def test_every_announcement_of_several_threads_wakes_two_workers_once(bench: Bench) -> None:
+    bench.start_worker()
+    bench.start_worker()
+    ids = [f"task-{n}" for n in range(200)]
+    sent: dict[str, float] = {}
+
+    def announce(task_id: str) -> None:
+        sent[task_id] = time.time()
+        bench.announce(task_id)
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(announce, ids))
+    bench.wait_for(*ids)
+    assert sorted(bench.ids()) == sorted(ids)
+    delay = statistics.median(at - sent[task_id] for task_id, _, at in bench.woken())
+    print(f"from announcing to the body, 200 at once: median {1000 * delay:.0f} ms")  # noqa: T201
+
+
+def test_half_written_and_garbage_files_do_not_stop_the_worker(bench: Bench) -> None:
+    """Case 29: half-written broker files."""
+    worker = bench.start_worker()
+    bench.announce("before")
+    bench.wait_for("before")
+    for n, content in enumerate((b"", b'{"body": "W1siYSJd', b"\x00\xff" * 500, b"[]", b"{}", b'{"properties": {}}')):
+        (bench.queue / f"0-{n}.json").write_bytes(content)
+    (bench.queue / "0-directory").mkdir()
+    bench.announce("after")
+    bench.wait_for("after")
+    until(lambda: not list(bench.queue.iterdir()), "the queue to be empty")
+    assert len(list((bench.home / "broker" / "broken").iterdir())) == 7
+    assert worker.poll() is None
+
+
+@pytest.mark.parametrize(
+    "forgery",
+    [
+        {"headers": {"task": "celery.backend_cleanup"}},
+        {"headers": {"task": "os.system"}},
+        {"headers": {"task": ["x"]}},
+        {"headers": {"timelimit": "soon", "eta": 7, "retries": "many", "shadow": [1]}},
+        {"content-type": "application/x-python-serialize"},
+        {"body": "e30="},
+        {"content-encoding": "no-such-encoding"},
+    ],
+    ids=lambda forgery: json.dumps(forgery),
+)
+def test_a_forged_message_harms_nothing(bench: Bench, forgery: dict[str, Any]) -> None:
+    bench.announce("forged")
+    (written,) = bench.queue.iterdir()
+    message = json.loads(written.read_text())
+    message["headers"] |= forgery.get("headers", {})
+    written.write_text(json.dumps(message | {key: value for key, value in forgery.items() if key != "headers"}))
+    worker = bench.start_worker()
+    bench.announce("genuine")
+    bench.wait_for("genuine")
+    # What is left of a forgery that still names our task is a wake-up; of any other, nothing.
+    assert bench.ids() in (["genuine"], ["forged", "genuine"])
+    assert worker.poll() is None
+    assert make_celery(None, bench.home).tasks[WAKE].name == WAKE
+
+
+def test_a_directory_that_is_removed_is_made_again(bench: Bench) -> None:
+    worker = bench.start_worker()
+    shutil.rmtree(bench.home / "broker")
+    until(bench.queue.is_dir, "the directory to be made again")
+    bench.announce("a")
+    bench.wait_for("a")
+    assert worker.poll() is None
+
+
+@pytest.mark.crash
+def test_children_that_are_killed_idle_are_replaced(bench: Bench) -> None:
+    """Celery's pool for blocking transports never runs a task again after this."""
+    worker = bench.start_worker()
+    for round_ in range(2):
+        before = bench.children(worker)
+        os.kill(before[0], signal.SIGKILL)
+        until(lambda: len(set(bench.children(worker)) - {before[0]}) == CHILDREN, "a new child")  # noqa: B023
+        ids = [f"{round_}-{n}" for n in range(10)]
+        for task_id in ids:
+            bench.announce(task_id)
+        bench.wait_for(*ids)
+
+
+@pytest.mark.crash
+def test_a_child_that_is_killed_at_work_is_replaced_and_its_message_is_used_up(bench: Bench) -> None:
+    """The message is not sent again: that task is recovered, and announced, by the sweeper."""
+    worker = bench.start_worker()
+    bench.announce("hold")
+    bench.wait_for("hold")
+    ((_, child, _),) = bench.woken()
+    os.kill(child, signal.SIGKILL)
+    until(lambda: child not in bench.children(worker) and len(bench.children(worker)) == CHILDREN, "a new child")
+    bench.announce("hold-2")
+    bench.announce("hold-3")
+    bench.wait_for("hold-2", "hold-3")  # at the same time: neither child is thought busy
+    assert bench.ids().count("hold") == 1
+
+
+def test_sigterm_lets_the_task_end_and_gives_back_what_has_not_begun(bench: Bench) -> None:
+    worker = bench.start_worker()
+    for n in range(CHILDREN + 3):
+        bench.announce(f"hold-{n}")
+    until(lambda: len(bench.ids()) == CHILDREN, "both children to be at work")
+    worker.terminate()
+    bench.release()
+    assert worker.wait(30) == 0
+    assert len(bench.ids()) + len(list(bench.queue.iterdir())) == CHILDREN + 3
+
+
+@pytest.mark.crash
+def test_children_end_with_their_parent(bench: Bench) -> None:
+    worker = bench.start_worker()
+    children = bench.children(worker)
+    worker.kill()
+    until(lambda: not any(psutil.pid_exists(child) for child in children), "the children to end")
