@@ -12,7 +12,7 @@ from rescind.readers.reader import Source
 GZIP = "gzip"
 
 _GZIP_MAGIC = b"\x1f\x8b"
-_READ_BYTES = 256 * 1024
+_READ_BYTES = 1024 * 1024
 
 
 def detect(path: Path) -> str | None:

@@ -17,9 +17,9 @@ from rescind.domain.rejects import KEPT, Reject
 from rescind.domain.schema import Column
 from rescind.errors import InvalidEncoding, RecordTooLong, RowsRejected
 from rescind.readers import compression
-from rescind.readers.fields import Fields, Undecodable, parse
+from rescind.readers.fields import Undecodable, parse
 from rescind.readers.header import read_header
-from rescind.readers.inference import Inference
+from rescind.readers.inference import Holding, Inference
 from rescind.readers.pipeline import in_order
 from rescind.readers.reader import Source
 from rescind.readers.records import Block, Broken, Piece, TooLong, split
@@ -43,11 +43,17 @@ class DelimitedReader:
     def infer(self, check: Callable[[], None]) -> tuple[Column, ...]:
         """See Reader. Records that cannot be read do not count here; `batches` rejects them."""
         columns = [Inference() for _ in self.header]
-        for fields in self._results(lambda block: parse(block, len(self.header)), _no_fields, check):
-            self._rows_read += 1 if fields is None else fields.total
-            if fields is not None:
-                for column, text, na in zip(columns, fields.columns, fields.na, strict=True):
-                    column.see(null_where_na(text, na))
+
+        def look(block: Block) -> tuple[int, list[Holding]]:
+            fields = parse(block, len(self.header))
+            texts = map(null_where_na, fields.columns, fields.na)
+            return fields.total, [column.holding(text) for column, text in zip(columns, texts, strict=True)]
+
+        nothing: tuple[int, list[Holding]] = (1, [None] * len(columns))
+        for total, holdings in self._results(look, lambda _: nothing, check):
+            self._rows_read += total
+            for column, holding in zip(columns, holdings, strict=True):
+                column.narrow(holding)
         return tuple(Column(name, column.type, "") for name, column in zip(self.header, columns, strict=True))
 
     def batches(self, columns: Sequence[Column], check: Callable[[], None]) -> Iterator[pa.RecordBatch]:
@@ -127,10 +133,6 @@ class _Overlong(Exception):
     def __init__(self, offset: int) -> None:
         super().__init__(offset)
         self.offset = offset
-
-
-def _no_fields(_: Broken) -> Fields | None:
-    return None
 
 
 def _bounded(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:

@@ -6,6 +6,8 @@ double's 17 digits are text.
 
 from __future__ import annotations
 
+from typing import TypeAlias
+
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -21,6 +23,10 @@ _INEXACT_REAL = r"^-?[0-9]{16,}$|([0-9]\.?){18,}"
 _SURE_CHARACTERS = 15
 
 
+#: Types that hold some values; None where there were none.
+Holding: TypeAlias = tuple[Type, ...] | None
+
+
 class Inference:
     """What one column may still be, after the values seen so far."""
 
@@ -28,14 +34,26 @@ class Inference:
         self._possible: tuple[Type, ...] = _NARROWEST_FIRST
         self._seen = False
 
-    def see(self, text: pa.StringArray) -> None:
-        """Narrow by some more values; nulls do not count."""
-        if not self._possible:
-            return
+    def holding(self, text: pa.StringArray) -> Holding:
+        """Which of the types still possible hold these values; None if all are null, which tells nothing.
+
+        Changes nothing, so that several threads may ask at once.
+        """
         values = text.drop_null() if text.null_count else text
-        if len(values):
+        if not len(values):
+            return None
+        held: list[Type] = []
+        for type_ in self._possible:
+            # Short integers, which most columns of numbers are, are reals without a look at each.
+            if (type_ is Type.real and Type.integer in held and _short(values)) or _holds(type_, values):
+                held.append(type_)
+        return tuple(held)
+
+    def narrow(self, holding: Holding) -> None:
+        """Take in what some values turned out to be."""
+        if holding is not None:
             self._seen = True
-            self._possible = tuple(type_ for type_ in self._possible if _holds(type_, values))
+            self._possible = tuple(type_ for type_ in self._possible if type_ in holding)
 
     @property
     def type(self) -> Type:
@@ -62,6 +80,8 @@ def _holds(type_: Type, values: pa.StringArray) -> bool:
 def _keeps_real(values: pa.StringArray) -> bool:
     if not pc.all(pc.match_substring_regex(values, _PLAIN_REAL)).as_py():
         return False
-    if pc.max(pc.binary_length(values)).as_py() <= _SURE_CHARACTERS:
-        return True
-    return not pc.any(pc.match_substring_regex(values, _INEXACT_REAL)).as_py()
+    return _short(values) or not pc.any(pc.match_substring_regex(values, _INEXACT_REAL)).as_py()
+
+
+def _short(values: pa.StringArray) -> bool:
+    return bool(pc.max(pc.binary_length(values)).as_py() <= _SURE_CHARACTERS)
