@@ -50,6 +50,8 @@ class Demo:
 
     def json(self, method: str, path: str, **request: Any) -> dict[str, Any]:
         answer = self.http.request(method, path, **request)
+        if answer.status_code >= 400:
+            raise SystemExit(f"demo: {method} {path} was answered {answer.status_code}: {answer.text}")
         body: dict[str, Any] = answer.json()
         return body
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http import HTTPStatus
@@ -51,7 +52,8 @@ class LoadQuery(Query):
 @blueprint.doc(responses=problems(400, 404, 409, 411, 413, 415, 422, 507))
 def load(table: str, query: LoadQuery) -> Response:
     """Load a CSV file, plain or gzip, into a table: the body itself, or the part `file` of a form."""
-    request.max_content_length = None  # the store has the limit of uploads, and names it
+    # The store has the limit of uploads, and names it. (None would mean the application's small one again.)
+    request.max_content_length = sys.maxsize
     if HEADER not in request.headers:  # with a key, the first request's answer counts, whatever came after it
         check_table(table, may_miss=query.create)  # before the bytes travel
     upload = _receive()
