@@ -48,6 +48,11 @@ class Bench:
     def children(self, worker: subprocess.Popen[bytes]) -> list[int]:
         return [child.pid for child in psutil.Process(worker.pid).children()]
 
+    def kill_child(self, worker: subprocess.Popen[bytes], pid: int) -> None:
+        """SIGKILL, and wait until another child has its place."""
+        os.kill(pid, signal.SIGKILL)
+        until(lambda: len(set(self.children(worker)) - {pid}) == CHILDREN, "a new child")
+
     def woken(self) -> list[tuple[str, int, float]]:
         """The id, the child's pid and the time of each wake-up."""
         lines = self.log.read_text().splitlines() if self.log.exists() else []
@@ -110,36 +115,36 @@ def test_half_written_and_garbage_files_do_not_stop_the_worker(bench: Bench) -> 
     assert worker.poll() is None
 
 
-@pytest.mark.parametrize(
-    "forgery",
-    [
-        {"headers": {"task": "celery.backend_cleanup"}},
-        {"headers": {"task": "os.system"}},
-        {"headers": {"task": ["x"]}},
-        {"headers": {"timelimit": "soon", "eta": 7, "retries": "many", "shadow": [1]}},
-        {"content-type": "application/x-python-serialize"},
-        {"body": "e30="},
-        {"content-encoding": "no-such-encoding"},
-    ],
-    ids=lambda forgery: json.dumps(forgery),
-)
-def test_a_forged_message_harms_nothing(bench: Bench, forgery: dict[str, Any]) -> None:
+FORGERIES: list[dict[str, Any]] = [
+    {"headers": {"task": "celery.backend_cleanup"}},
+    {"headers": {"task": "os.system"}},
+    {"headers": {"task": ["x"]}},
+    {"headers": {"task": WAKE, "id": "i", "timelimit": "soon", "eta": 7, "retries": "many", "shadow": [1]}},
+    {"content-type": "application/x-python-serialize"},
+    {"body": "e30="},
+    {"content-encoding": "no-such-encoding"},
+]
+
+
+def test_forged_messages_harm_nothing(bench: Bench) -> None:
+    """What still names our task is a wake-up and no more; anything else is nothing."""
     bench.announce("forged")
-    (written,) = bench.queue.iterdir()
-    message = json.loads(written.read_text())
-    message["headers"] |= forgery.get("headers", {})
-    written.write_text(json.dumps(message | {key: value for key, value in forgery.items() if key != "headers"}))
+    (genuine,) = bench.queue.iterdir()
+    message = json.loads(genuine.read_text())
+    for n, forgery in enumerate(FORGERIES):
+        genuine.with_name(f"0-{n}.json").write_text(json.dumps(message | forgery))
+    genuine.unlink()
     worker = bench.start_worker()
     bench.announce("genuine")
     bench.wait_for("genuine")
-    # What is left of a forgery that still names our task is a wake-up; of any other, nothing.
-    assert bench.ids() in (["genuine"], ["forged", "genuine"])
+    assert set(bench.ids()) <= {"forged", "genuine"}
+    assert len(bench.ids()) <= 3
     assert worker.poll() is None
-    assert make_celery(None, bench.home).tasks[WAKE].name == WAKE
 
 
 def test_a_directory_that_is_removed_is_made_again(bench: Bench) -> None:
     worker = bench.start_worker()
+    until(bench.queue.is_dir, "the worker to poll")
     shutil.rmtree(bench.home / "broker")
     until(bench.queue.is_dir, "the directory to be made again")
     bench.announce("a")
@@ -152,9 +157,7 @@ def test_children_that_are_killed_idle_are_replaced(bench: Bench) -> None:
     """Celery's pool for blocking transports never runs a task again after this."""
     worker = bench.start_worker()
     for round_ in range(2):
-        before = bench.children(worker)
-        os.kill(before[0], signal.SIGKILL)
-        until(lambda: len(set(bench.children(worker)) - {before[0]}) == CHILDREN, "a new child")  # noqa: B023
+        bench.kill_child(worker, bench.children(worker)[0])
         ids = [f"{round_}-{n}" for n in range(10)]
         for task_id in ids:
             bench.announce(task_id)
@@ -168,8 +171,7 @@ def test_a_child_that_is_killed_at_work_is_replaced_and_its_message_is_used_up(b
     bench.announce("hold")
     bench.wait_for("hold")
     ((_, child, _),) = bench.woken()
-    os.kill(child, signal.SIGKILL)
-    until(lambda: child not in bench.children(worker) and len(bench.children(worker)) == CHILDREN, "a new child")
+    bench.kill_child(worker, child)
     bench.announce("hold-2")
     bench.announce("hold-3")
     bench.wait_for("hold-2", "hold-3")  # at the same time: neither child is thought busy

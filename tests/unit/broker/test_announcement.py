@@ -86,6 +86,7 @@ def test_a_forged_message_is_refused(changes: dict[str, Any]) -> None:
 JSON: st.SearchStrategy[Any] = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
     lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=5,
 )
 
 
