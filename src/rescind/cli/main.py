@@ -52,6 +52,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if argv is None else argv)
     if arguments and arguments[0] in LONG_RUNNING:
         setproctitle(" ".join(["rescind", *arguments]))
+        os.environ["NOSETPS"] = "1"  # or Celery would call the process by names of its own
     try:
         return int(make_app()(arguments) or Exit.done)
     except CycloptsError:

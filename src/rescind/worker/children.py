@@ -5,6 +5,8 @@ from __future__ import annotations
 import mmap
 import os
 
+from setproctitle import setproctitle
+
 from rescind.process import die_with_parent
 
 NICENESS = 10  #: a child under full load must not slow the API down
@@ -26,4 +28,5 @@ class Leaving:
 def set_up_child() -> None:
     """What a child does before anything else."""
     die_with_parent()
+    setproctitle("rescind: worker child")
     os.nice(NICENESS)
