@@ -61,7 +61,7 @@ class Demo:
     def follow(self, task_id: str, until: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
         """The task's document, once `until` holds or the task is done; with a progress bar meanwhile."""
         columns = (TextColumn("  {task.description:<12}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-        with Progress(*columns, console=self.say, transient=True) as bars:
+        with Progress(*columns, console=self.say, transient=True, disable=not self.say.is_terminal) as bars:
             bar = bars.add_task("queued", total=None)
             while True:
                 task = self.json("GET", f"/v1/tasks/{task_id}")
@@ -145,7 +145,7 @@ def kill_the_worker(demo: Demo) -> None:
 def upload(demo: Demo, content: bytes, key: str) -> dict[str, Any]:
     """Send the file with a progress bar; the task document that came back."""
     columns = (TextColumn("  uploading   "), BarColumn(), DownloadColumn())
-    with Progress(*columns, console=demo.say, transient=True) as bars:
+    with Progress(*columns, console=demo.say, transient=True, disable=not demo.say.is_terminal) as bars:
         bar = bars.add_task("", total=len(content))
 
         def pieces() -> Iterator[bytes]:
