@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, TypeAlias
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -81,12 +82,12 @@ def cast_whole(text: pa.StringArray, type_: Type) -> Values | None:
 
 def has_only(text: pa.StringArray, alphabet: bytes) -> bool:
     """Whether all values are made of these bytes."""
-    data = text.buffers()[2]
-    if data is None:
-        return True
-    first, last = text.offset, text.offset + len(text)
-    offsets = memoryview(text.buffers()[1]).cast("i")  # type: ignore[arg-type]
-    return not bytes(data[offsets[first] : offsets[last]]).translate(None, alphabet)
+    _, offsets, data = text.buffers()
+    if offsets is None or data is None:
+        return True  # there are none
+    bounds = np.frombuffer(offsets.to_pybytes(), np.int32)
+    values = data[int(bounds[text.offset]) : int(bounds[text.offset + len(text)])]
+    return not values.to_pybytes().translate(None, alphabet)
 
 
 def _whole_integer(text: pa.StringArray) -> Values | None:

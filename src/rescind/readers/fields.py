@@ -6,6 +6,7 @@ pyarrow's parser reads literally what it is not sure of, so it is given well quo
 from __future__ import annotations
 
 import io
+from codecs import BOM_UTF8
 from dataclasses import dataclass
 from typing import Literal, cast
 
@@ -75,8 +76,9 @@ def _parse(data: bytes, width: int, nulls: list[str]) -> tuple[tuple[pa.StringAr
 
     names = [str(i) for i in range(width)]
     table = arrow_csv.read_csv(
-        io.BytesIO(data),
-        arrow_csv.ReadOptions(use_threads=False, block_size=len(data) + 1, column_names=names),
+        # Of a byte order mark that a field happens to begin with, the parser takes one away.
+        io.BytesIO(BOM_UTF8 + data if data.startswith(BOM_UTF8) else data),
+        arrow_csv.ReadOptions(use_threads=False, block_size=len(data) + len(BOM_UTF8) + 1, column_names=names),
         arrow_csv.ParseOptions(
             newlines_in_values=True,
             # An empty line is a record with one field, if records have one; among longer ones it is nothing.

@@ -19,7 +19,7 @@ _NARROWEST_FIRST = (Type.integer, Type.real, Type.boolean, Type.date, Type.times
 _PLAIN_REAL = r"^-?((0|[1-9][0-9]*)(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?$"
 #: A double keeps 15 digits of any number, and 17 of those that were printed from one; an integer of 16 digits
 #: or more was not.
-_INEXACT_REAL = r"^-?[0-9]{16,}$|([0-9]\.?){18,}"
+_INEXACT_REAL = r"^-?[0-9]{16,}$|[1-9](\.?[0-9]){17,}"
 _SURE_CHARACTERS = 15
 
 

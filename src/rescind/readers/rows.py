@@ -46,7 +46,7 @@ def typed_rows(fields: Fields, columns: Sequence[tuple[Column, int]]) -> Rows:
         for failure in (*values.failures, *_forbidden_nulls(column, text)):
             record = int(fields.records[failure.row])
             if record not in rejects:
-                rejects[record] = _misfit(record, column, text[failure.row].as_py(), failure)
+                rejects[record] = _misfit(record, column, fields.columns[position][failure.row].as_py(), failure)
     batch = pa.RecordBatch.from_arrays([arrays[c.name] for c, _ in columns], names=[c.name for c, _ in columns])
     first = tuple(rejects[record] for record in sorted(rejects)[:KEPT])
     return Rows(batch, first, len(rejects), fields.total)

@@ -1,0 +1,74 @@
+"""A CSV file from bytes, and what a reader makes of it."""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rescind.domain.rejects import Reject
+from rescind.domain.schema import Column, Type
+from rescind.errors import RowsRejected
+from rescind.readers.reader import Reader, Source
+from rescind.readers.registry import open_reader
+
+MIB = 1024 * 1024
+
+
+def never() -> None:
+    """A check that finds nothing."""
+
+
+class Files:
+    """Makes files in a directory of a test's, and opens readers on them."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+
+    def open(
+        self, data: bytes, *, max_record_bytes: int = 16 * MIB, max_expanded_bytes: int = 1024 * MIB, name: str = "x"
+    ) -> Reader:
+        path = self._directory / name
+        path.write_bytes(data)
+        return open_reader(Source(path, None, max_record_bytes, max_expanded_bytes))
+
+    def rows(self, data: bytes, *types: Type) -> list[tuple[Any, ...]]:
+        """All rows; columns are text where no types are given."""
+        reader = self.open(data)
+        return rows(reader, columns(reader, *types))
+
+    def rejected(self, data: bytes, *types: Type, nullable: bool = True) -> list[Reject]:
+        """The rejects, of which there must be some."""
+        reader = self.open(data)
+        with pytest.raises(RowsRejected) as caught:
+            rows(reader, columns(reader, *types, nullable=nullable))
+        assert caught.value.total == len(caught.value.rejects)
+        return list(caught.value.rejects)
+
+    def inferred(self, *values: str) -> Type:
+        """The type of a column with these fields, as they stand in the file, beside another column."""
+        lines = "".join(f"{value},x\n" for value in values)
+        return self.open(f"a,b\n{lines}".encode()).infer(never)[0].type
+
+
+def columns(reader: Reader, *types: Type, nullable: bool = True) -> list[Column]:
+    """The header's columns as these types, or all as text."""
+    given = types or (Type.text,) * len(reader.header)
+    return [Column(name, type_, "", nullable) for name, type_ in zip(reader.header, given, strict=True)]
+
+
+def rows(
+    reader: Reader, wanted: Sequence[Column], check: Callable[[], None] = never
+) -> list[tuple[Any, ...]]:
+    """All rows of all batches."""
+    found: list[tuple[Any, ...]] = []
+    for batch in reader.batches(wanted, check):
+        found += zip(*(column.to_pylist() for column in batch.columns), strict=True)
+    return found
+
+
+def gzipped(data: bytes) -> bytes:
+    return gzip.compress(data, mtime=0)

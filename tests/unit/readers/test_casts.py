@@ -1,0 +1,104 @@
+"""Case 4 of bad input: text to values, strictly."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from typing import Any
+
+import pytest
+
+from rescind.domain.rejects import Reject
+from rescind.domain.schema import Type
+from tests.support.reading import Files
+
+I64 = 2**63
+
+GOOD: list[tuple[Type, str, Any]] = [
+    (Type.integer, "0", 0),
+    (Type.integer, "-17", -17),
+    (Type.integer, "+17", 17),
+    (Type.integer, "007", 7),
+    (Type.integer, str(I64 - 1), I64 - 1),
+    (Type.integer, str(-I64), -I64),
+    (Type.real, "1", 1.0),
+    (Type.real, "-1.5", -1.5),
+    (Type.real, ".5", 0.5),
+    (Type.real, "5.", 5.0),
+    (Type.real, "+1.5E-3", 0.0015),
+    (Type.real, "1e300", 1e300),
+    (Type.real, "0.1", 0.1),
+    (Type.decimal, "1.10", "1.10"),
+    (Type.decimal, "-123456789012345678901234567890.5", "-123456789012345678901234567890.5"),
+    *[(Type.boolean, word, True) for word in ("true", "TRUE", "True", "t", "T", "1")],
+    *[(Type.boolean, word, False) for word in ("false", "FALSE", "False", "f", "F", "0")],
+    (Type.date, "2024-02-29", date(2024, 2, 29)),
+    (Type.date, "0001-01-01", date(1, 1, 1)),
+    (Type.date, "9999-12-31", date(9999, 12, 31)),
+    (Type.timestamp, "2024-01-31 23:59", datetime(2024, 1, 31, 23, 59)),  # noqa: DTZ001 - has no zone by its definition
+    (Type.text, " spaces stay ", " spaces stay "),
+    (Type.text, "nul\0nul", "nul\0nul"),
+    (Type.binary, "é", "é".encode()),
+]
+
+TIMESTAMPS = [
+    ("2024-01-31T23:59:58", "2024-01-31T23:59:58"),
+    ("2024-01-31 23:59:58Z", "2024-01-31T23:59:58"),
+    ("2024-01-31T23:59Z", "2024-01-31T23:59:00"),
+    ("2024-01-31T23:59:58.5", "2024-01-31T23:59:58.500000"),
+    ("2024-01-31 23:59:58.123456Z", "2024-01-31T23:59:58.123456"),
+    ("0001-01-01 00:00", "0001-01-01T00:00:00"),
+]
+
+NOT_OF_TYPE = [
+    *[(Type.integer, v) for v in ("1.5", "1.0", "1e3", " 12", "12 ", "0x10", "1_000", "-", "--1", "5-", "٣", "abc")],
+    *[(Type.real, v) for v in ("nan", "NaN", "inf", "-Infinity", "1e", ".", "1..2", " 1", "1,5", "0x1p3", "1_0")],
+    *[(Type.decimal, v) for v in ("1e3", "nan", "1.2.3", ".", "-", " 1")],
+    *[(Type.boolean, v) for v in ("yes", "no", "2", "tr", "on", " true")],
+    *[(Type.date, v) for v in ("2024-02-30", "2023-02-29", "2024-1-5", "20240105", "05.01.2024", "0000-01-01")],
+    *[(Type.date, v) for v in ("2024-01-05 00:00", "2024-13-01", "10000-01-01", "2024-W01-1")],
+    *[(Type.timestamp, v) for v in ("2024-01-05", "2024-01-05 10", "2024-01-05T24:00", "2024-01-05T10:11:60")],
+    *[(Type.timestamp, v) for v in ("2024-01-05T10:11+01:00", "2024-01-05T10:11:12.1234567", "2024-01-05T1011")],
+    *[(Type.timestamp, v) for v in ("2024-01-05T10:11:12ZZ", "2024-01-05T10:11:12.", "2024-02-30T10:11", "0000-01-01 00:00")],
+]
+
+OUT_OF_RANGE = [
+    (Type.integer, str(I64)),
+    (Type.integer, str(-I64 - 1)),
+    (Type.integer, "9" * 5000),
+    (Type.real, "1e309"),
+    (Type.real, "-1e999"),
+]
+
+
+@pytest.mark.parametrize(("type_", "text", "value"), GOOD)
+@pytest.mark.parametrize("beside", ["", "@"], ids=["whole", "each"])
+def test_a_value_is_read_as_what_it_says(files: Files, type_: Type, text: str, value: Any, beside: str) -> None:
+    """Both as a column that is right as a whole, and beside a value that makes it be read one by one."""
+    if not beside or type_ in (Type.text, Type.binary):
+        assert files.rows(f"a,b\n{text},1\n".encode(), type_, Type.integer) == [(value, 1)]
+    else:
+        rejects = files.rejected(f"a,b\n{text},1\n{beside},1\n".encode(), type_, Type.integer)
+        assert [reject.record for reject in rejects] == [2]
+
+
+@pytest.mark.parametrize(("text", "iso"), TIMESTAMPS)
+def test_a_timestamp_is_iso_8601_without_a_zone_or_in_utc(files: Files, text: str, iso: str) -> None:
+    [(value,)] = files.rows(f"a\n{text}\n".encode(), Type.timestamp)
+    assert value.isoformat() == iso
+    assert value.tzinfo is None
+
+
+@pytest.mark.parametrize(("type_", "text"), NOT_OF_TYPE)
+def test_case_4_what_is_not_of_the_type_is_rejected(files: Files, type_: Type, text: str) -> None:
+    assert files.rejected(f'a\n"{text}"\n'.encode(), type_) == [Reject(1, "a", text, f"not a valid {type_}")]
+
+
+@pytest.mark.parametrize(("type_", "text"), OUT_OF_RANGE)
+def test_case_4_what_does_not_fit_into_the_type_is_rejected(files: Files, type_: Type, text: str) -> None:
+    [reject] = files.rejected(f"a\n{text}\n".encode(), type_)
+    assert (reject.record, reject.reason) == (1, f"out of range for {type_}")
+
+
+def test_good_values_beside_a_bad_one_are_still_told_apart(files: Files) -> None:
+    rejects = files.rejected(b"a\n1\n+2\n\nNA\nx\n003\n1.5\n", Type.integer)
+    assert [(reject.record, reject.value) for reject in rejects] == [(5, "x"), (7, "1.5")]

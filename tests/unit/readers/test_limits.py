@@ -1,0 +1,80 @@
+"""Case 11 of bad input, long records; and what reading costs in memory."""
+
+from __future__ import annotations
+
+import gzip
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from rescind.domain.rejects import KEPT, VALUE_CHARACTERS
+from rescind.domain.schema import Type
+from rescind.errors import RecordTooLong, RowsRejected
+from tests.support.reading import MIB, Files, columns, never, rows
+
+READ_IT = """
+import resource, sys
+from pathlib import Path
+from rescind.readers.reader import Source
+from rescind.readers.registry import open_reader
+
+reader = open_reader(Source(Path(sys.argv[1]), None, 2**24, 2**40))
+columns = reader.infer(lambda: None)
+print(sum(batch.num_rows for batch in reader.batches(columns, lambda: None)))
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
+"""
+
+
+@pytest.mark.parametrize("quote", [b"", b'"'])
+def test_case_11_a_field_of_10_mb_is_read(files: Files, quote: bytes) -> None:
+    field = b"0123456789" * MIB
+    data = b"a,b\n1,x\n2," + quote + field + quote + b"\n3,y\n"
+    assert files.rows(data) == [("1", "x"), ("2", field.decode()), ("3", "y")]
+    assert [column.type for column in files.open(data).infer(never)] == [Type.integer, Type.text]
+
+
+@pytest.mark.parametrize("end", [b"\n3,y\n", b""], ids=["amid", "last"])
+@pytest.mark.parametrize("length", [1025, 10_000, 5 * MIB])
+def test_case_11_a_record_above_the_limit_is_refused_by_number(files: Files, length: int, end: bytes) -> None:
+    before = b"1,x\n" * 100
+    reader = files.open(b"a,b\n" + before + b"2," + b"x" * (length - 2) + end, max_record_bytes=1024)
+    message = "Record 101, which begins at byte 404 of the file, is longer than the limit of 1024 bytes"
+    with pytest.raises(RecordTooLong, match=message):
+        rows(reader, columns(reader))
+
+
+def test_case_11_a_quote_that_is_never_closed_reaches_the_limit(files: Files) -> None:
+    reader = files.open(b'a,b\n1,"x\n' + b"2,y\n" * 1000, max_record_bytes=1024)
+    with pytest.raises(RecordTooLong, match="Record 1, .* perhaps a quote in it is not closed"):
+        rows(reader, columns(reader))
+
+
+def test_a_long_value_is_shortened_in_its_reject(files: Files) -> None:
+    [reject] = files.rejected(b"a\n" + b"x" * 10_000 + b"\n", Type.integer)
+    assert reject.value == "x" * (VALUE_CHARACTERS - 1) + "…"
+
+
+def test_the_first_rejects_are_kept_and_all_are_counted(files: Files) -> None:
+    count = 300_000
+    reader = files.open(b"a\n" + b"1\nx\n" * count)
+    with pytest.raises(RowsRejected, match=f"{count} rows do not fit; record 2, column a: not a valid") as caught:
+        rows(reader, columns(reader, Type.integer))
+    assert caught.value.total == count
+    assert [reject.record for reject in caught.value.rejects] == [2 * i + 2 for i in range(KEPT)]
+    assert reader.rows_read == 2 * count
+
+
+def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
+    line = b'12345,2024-01-31 10:11:12,1.5,"some, quoted text",and some more that is not\n'
+    path = tmp_path / "x"
+    count = 200
+    with gzip.open(path, "wb", 1) as file:
+        file.write(b"a,b,c,d,e\n")
+        for _ in range(count):
+            file.write(line * 10_000)
+    done = subprocess.run([sys.executable, "-c", READ_IT, str(path)], check=True, capture_output=True, text=True)
+    found, peak = map(int, done.stdout.split())
+    assert found == count * 10_000
+    assert peak < 400 * MIB

@@ -1,0 +1,105 @@
+"""Cutting a file into records: case 5 of bad input, quotes, line ends, and what a record's number is."""
+
+from __future__ import annotations
+
+import csv
+import io
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rescind.domain.rejects import Reason, Reject
+from rescind.domain.schema import Type
+from rescind.readers.records import Block, Broken, split
+from tests.support.reading import Files
+
+TOO_LONG = 10**9
+
+
+class Dribble:
+    """A stream that gives a few bytes at a time, so that every place in a file is the end of a piece once."""
+
+    def __init__(self, data: bytes, size: int) -> None:
+        self._bytes = io.BytesIO(data)
+        self._size = size
+
+    def read(self, size: int) -> bytes:
+        return self._bytes.read(min(size, self._size))
+
+
+def test_line_ends_of_all_kinds_may_be_mixed(files: Files) -> None:
+    assert files.rows(b'a,b\r\n1,2\n3,4\r\n"5\r\n5",6\r7,8') == [("1", "2"), ("3", "4"), ("5\r\n5", "6"), ("7", "8")]
+
+
+def test_quotes_and_commas_and_newlines_inside_quotes_are_text(files: Files) -> None:
+    assert files.rows(b'a,b\n"x,""y""\nz","""\n"\n') == [('x,"y"\nz', '"\n')]
+
+
+def test_case_5_short_and_long_rows_are_rejected_by_number(files: Files) -> None:
+    """Records are counted, not lines; rejected ones count."""
+    data = b'a,b\n"1\n\n1",2\n3\n4,5\n6,7,8\n"9\n9",10\n11,12,\n'
+    assert files.rejected(data) == [
+        Reject(2, None, "3", "1 fields where 2 are expected"),
+        Reject(4, None, "6,7,8", "more than the expected 2 fields"),
+        Reject(6, None, "11,12,", "more than the expected 2 fields"),
+    ]
+
+
+@pytest.mark.parametrize("record", ['"x"y,2', 'x"y,2', 'x"y",2', '1,"x" ', '1, "x"', '"a" "b",2', r'"a \" b",2'])
+def test_a_misplaced_quote_is_rejected_and_costs_its_own_line_only(files: Files, record: str) -> None:
+    assert files.rejected(f"a,b\n1,2\n{record}\n3\n4,5\n".encode()) == [
+        Reject(2, None, record, Reason.quotes),
+        Reject(3, None, "3", "1 fields where 2 are expected"),
+    ]
+
+
+def test_a_quote_that_is_never_closed_takes_the_rest_of_the_file(files: Files) -> None:
+    assert files.rejected(b'a,b\n1,2\n3,"4\n5,6\n') == [Reject(2, None, '3,"4\n5,6', Reason.quotes)]
+
+
+def test_rejects_of_all_kinds_come_in_order_one_for_a_record(files: Files) -> None:
+    data = b'a,b\nx,y\n1\n"2"2,3\n4,5\n6,z\n7,8,9\n'
+    assert [(r.record, r.column) for r in files.rejected(data, Type.integer, Type.integer)] == [
+        (1, "a"),
+        (2, None),
+        (3, None),
+        (5, "b"),
+        (6, None),
+    ]
+
+
+ALPHABET = st.sampled_from(['"', ",", "\n", "\r\n", "\r", "a", "é", '""', '",', '\n"'])
+
+
+@given(st.lists(ALPHABET, max_size=40).map("".join), st.integers(1, 9))
+def test_however_the_bytes_arrive_the_pieces_are_the_same(text: str, size: int) -> None:
+    data = text.encode()
+
+    def records(step: int) -> list[tuple[type, bytes]]:
+        found: list[tuple[type, bytes]] = []
+        position = 0
+        for piece in split(Dribble(data, step), 0, TOO_LONG):
+            assert isinstance(piece, Block | Broken)
+            assert piece.offset == position
+            position += len(piece.data)
+            if found and found[-1][0] is type(piece) is Block:
+                found[-1] = (Block, found[-1][1] + piece.data)
+            else:
+                found.append((type(piece), piece.data))
+        assert position == len(data)
+        return found
+
+    assert records(size) == records(len(data) + 1)
+
+
+@given(st.lists(st.lists(st.text('a",\n\r é', max_size=6), min_size=2, max_size=2), max_size=8), st.integers(1, 20))
+def test_every_block_of_a_well_written_file_ends_with_a_record(table: list[list[str]], size: int) -> None:
+    file = io.StringIO(newline="")
+    csv.writer(file).writerows(table)
+    data = file.getvalue().encode()
+    found: list[list[str]] = []
+    for piece in split(Dribble(data, size), 0, TOO_LONG):
+        assert isinstance(piece, Block)
+        found += csv.reader(io.StringIO(piece.data.decode(), newline=""), strict=True)
+    assert found == table
