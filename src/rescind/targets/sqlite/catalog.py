@@ -12,11 +12,11 @@ from typing import Any
 
 import pyarrow as pa
 
-from rescind.domain.schema import Column, Table, Type
+from rescind.domain.schema import Column, Table, Type, hidden
 from rescind.errors import InvalidArguments, TargetUnavailable, UnknownTable
 from rescind.targets.sqlite import arrow, session
 from rescind.targets.sqlite.failures import translated
-from rescind.targets.sqlite.sql import quote, untouchable
+from rescind.targets.sqlite.sql import quote
 
 _ORDINARY = "SELECT name, wr FROM pragma_table_list WHERE schema = 'main' AND type = 'table'"
 _ROWID_NAMES = ("rowid", "_rowid_", "oid")
@@ -32,7 +32,7 @@ class SQLiteCatalog:
         """Ordinary tables in the order of their names; views, virtual tables and their shadows are not tables."""
         with self._read() as connection:
             names = [name for name, _ in connection.execute(_ORDINARY)]
-        return sorted(name for name in names if not untouchable(name))
+        return sorted(name for name in names if not hidden(name))
 
     def table(self, name: str) -> Table:
         """Its columns. Raises UnknownTable."""
@@ -93,7 +93,7 @@ def require(connection: sqlite3.Connection, name: str) -> bool:
 
     Compared exactly: to SQLite itself `DATA` and `data` are one name, to the ledger's bookkeeping they are not.
     """
-    row = None if untouchable(name) else connection.execute(f"{_ORDINARY} AND name = ?", (name,)).fetchone()
+    row = None if hidden(name) else connection.execute(f"{_ORDINARY} AND name = ?", (name,)).fetchone()
     if row is None:
         raise unknown(name)
     return bool(row[1])

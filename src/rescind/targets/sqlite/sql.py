@@ -25,14 +25,9 @@ def quote(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
-def untouchable(table: str) -> bool:
-    """Whether a table is Rescind's or SQLite's own."""
-    return hidden(table) or table.lower().startswith("sqlite_")
-
-
 def create_table(table: Table) -> str:
     """The statement that makes the table. Raises TargetRefused for a name or type that SQLite will not have."""
-    if untouchable(table.name) or not table.name or "\0" in table.name:
+    if hidden(table.name) or not table.name or "\0" in table.name:
         raise TargetRefused(f"A table cannot be called {table.name!r}.")
     parts = [_column(table, column) for column in table.columns]
     if table.key and not any(_identity(table, column) for column in table.columns):

@@ -1,0 +1,52 @@
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from rescind.errors import ConfigurationError, TargetUnavailable
+from rescind.targets.registry import open_targets
+from rescind.targets.sqlite.target import SQLiteTarget
+
+
+def test_opens_sqlite_files_in_the_order_of_the_settings(tmp_path: Path) -> None:
+    targets = open_targets({"default": f"sqlite:///{tmp_path}/a.db", "other": f"sqlite+pysqlite:///{tmp_path}/b.db"})
+    assert list(targets) == ["default", "other"]
+    assert all(isinstance(target, SQLiteTarget) for target in targets.values())
+    assert targets["other"].name == "other"
+    targets.close()
+
+
+def test_opening_connects_to_nothing(tmp_path: Path) -> None:
+    open_targets({"default": f"sqlite:///{tmp_path}/missing/a.db"}).close()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_name_that_no_setting_mentions_is_unavailable(tmp_path: Path) -> None:
+    targets = open_targets({"default": f"sqlite:///{tmp_path}/a.db"})
+    assert "orders" not in targets
+    with pytest.raises(TargetUnavailable, match=r"Target orders is not configured"):
+        targets["orders"]
+
+
+@pytest.mark.parametrize("scheme", ["mysql", "mariadb", "postgresql", "postgres", "sqlite+aiosqlite"])
+def test_another_database_is_a_wrong_setting_and_its_password_stays_hidden(scheme: str) -> None:
+    with pytest.raises(ConfigurationError, match=re.escape(f"can be made of {scheme}://")) as error:
+        open_targets({"orders": f"{scheme}://user:geheim@host/db"})
+    assert "geheim" not in str(error.value)
+
+
+def test_a_url_that_cannot_be_read_is_not_shown() -> None:
+    with pytest.raises(ConfigurationError) as error:
+        open_targets({"orders": "mysql://user:geheim@host:port-geheim/db"})
+    assert "geheim" not in repr(error.value)
+    assert error.value.__cause__ is None
+
+
+@pytest.mark.parametrize(
+    "url", ["sqlite://", "sqlite:///:memory:", "sqlite:////data.db?mode=ro", "sqlite:///file:data.db"]
+)
+def test_only_a_plain_file_can_be_an_sqlite_target(url: str) -> None:
+    with pytest.raises(ConfigurationError, match="plain file"):
+        open_targets({"default": url})
