@@ -32,19 +32,13 @@ def is_healthy(running: Stack) -> bool:
         return False
 
 
-def started_anew(running: Stack, kind: str, before: int) -> psutil.Process | None:
-    """The process that has taken the place of `before`."""
-    found = running.of_kind(kind)
-    return found if found is not None and found.pid != before else None
-
-
 def all_gone(processes: list[psutil.Process]) -> bool:
     return all(not p.is_running() or p.status() == psutil.STATUS_ZOMBIE for p in processes)
 
 
 def test_the_processes_have_their_command_lines(stack: Stack) -> None:
     for kind in KINDS:
-        until(lambda kind=kind: stack.of_kind(kind), f"rescind {kind}")
+        stack.of_kind(kind)
 
 
 def test_everything_is_kept_in_the_home(stack: Stack) -> None:
@@ -80,10 +74,10 @@ def test_25_a_home_that_cannot_be_written_to(tmp_path: Path) -> None:
 @pytest.mark.crash
 @pytest.mark.parametrize("kind", KINDS)
 def test_27_a_process_that_is_killed_is_started_again(stack: Stack, kind: str) -> None:
-    process = until(lambda: stack.of_kind(kind), f"rescind {kind}")
+    process = stack.of_kind(kind)
     children = process.children(recursive=True)
     process.kill()
-    until(lambda: started_anew(stack, kind, process.pid), f"another rescind {kind}")
+    stack.of_kind(kind, other_than=process.pid)
     until(lambda: all_gone([process, *children]), "the end of the killed process and its children")
     until(lambda: is_healthy(stack), "the API")
     assert f"rescind {kind} (process {process.pid}) was ended by SIGKILL; starting it again" in (
@@ -96,7 +90,7 @@ def test_27_a_killed_supervisor_takes_all_with_it_and_up_starts_at_once(tmp_path
     home = tmp_path / "home"
     with up(home) as running:
         for kind in KINDS:
-            until(lambda kind=kind: running.of_kind(kind), f"rescind {kind}")
+            running.of_kind(kind)
         descendants = running.descendants()
         os.kill(running.process.pid, signal.SIGKILL)
         running.process.wait()

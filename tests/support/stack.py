@@ -35,20 +35,25 @@ class Stack:
     def descendants(self) -> list[psutil.Process]:
         return psutil.Process(self.process.pid).children(recursive=True)
 
-    def of_kind(self, kind: str) -> psutil.Process | None:
-        """The process that is `rescind api`, `rescind worker` or `rescind sweeper`, once it has that name."""
-        for child in psutil.Process(self.process.pid).children():
-            try:
-                if " ".join(child.cmdline()).startswith(f"rescind {kind} "):
-                    return child
-            except psutil.NoSuchProcess:
-                continue
-        return None
+    def of_kind(self, kind: str, other_than: int = 0) -> psutil.Process:
+        """The process that is `rescind api`, `rescind worker` or `rescind sweeper`; waits until it has that name."""
+        return until(lambda: self._of_kind(kind, other_than), f"rescind {kind}")[0]
+
+    def _of_kind(self, kind: str, other_than: int) -> list[psutil.Process]:
+        children = psutil.Process(self.process.pid).children()
+        return [child for child in children if child.pid != other_than and _title(child).startswith(f"rescind {kind} ")]
 
     def end(self, number: signal.Signals = signal.SIGTERM) -> int:
         """Its exit code."""
         self.process.send_signal(number)
         return self.process.wait(20)
+
+
+def _title(process: psutil.Process) -> str:
+    try:
+        return " ".join(process.cmdline())
+    except (psutil.NoSuchProcess, psutil.ZombieProcess):
+        return ""
 
 
 def command(*arguments: str | Path) -> list[str]:
