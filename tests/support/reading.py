@@ -60,9 +60,7 @@ def columns(reader: Reader, *types: Type, nullable: bool = True) -> list[Column]
     return [Column(name, type_, "", nullable) for name, type_ in zip(reader.header, given, strict=True)]
 
 
-def rows(
-    reader: Reader, wanted: Sequence[Column], check: Callable[[], None] = never
-) -> list[tuple[Any, ...]]:
+def rows(reader: Reader, wanted: Sequence[Column], check: Callable[[], None] = never) -> list[tuple[Any, ...]]:
     """All rows of all batches."""
     found: list[tuple[Any, ...]] = []
     for batch in reader.batches(wanted, check):

@@ -61,9 +61,7 @@ class DelimitedReader:
         placed = [(column, self.header.index(column.name)) for column in columns]
         kept: list[Reject] = []
         rejected = 0
-        for rows in self._results(
-            lambda block: typed_rows(parse(block, len(self.header)), placed), broken_row, check
-        ):
+        for rows in self._results(lambda block: typed_rows(parse(block, len(self.header)), placed), broken_row, check):
             kept += [replace(r, record=r.record + self._rows_read) for r in rows.rejects[: KEPT - len(kept)]]
             rejected += rows.rejected
             self._rows_read += rows.total

@@ -113,9 +113,7 @@ def _unquoted_na(data: bytes, columns: tuple[pa.StringArray, ...]) -> tuple[npt.
     if _QUOTED_NA not in data:
         return tuple(_marks(pc.equal(column, _NA)) for column in columns)
     again, _ = _parse(data, len(columns), ["", "NA"])
-    return tuple(
-        _marks(pc.and_(new.is_null(), old.is_valid())) for new, old in zip(again, columns, strict=True)
-    )
+    return tuple(_marks(pc.and_(new.is_null(), old.is_valid())) for new, old in zip(again, columns, strict=True))
 
 
 def _marks(mask: pa.BooleanArray) -> npt.NDArray[np.bool_] | None:

@@ -6,9 +6,9 @@ import gzip
 import tracemalloc
 
 import pytest
+from tests.support.reading import MIB, Files, columns, gzipped, rows
 
 from rescind.errors import InputTruncated, InvalidInput, RecordTooLong
-from tests.support.reading import MIB, Files, columns, gzipped, rows
 
 DATA = b"a,b\n" + b"".join(b"%d,%x\n" % (i, i * i) for i in range(20_000))
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+from tests.support.reading import Files, columns, gzipped, never, rows
 
 from rescind.errors import InvalidEncoding
-from tests.support.reading import Files, columns, gzipped, never, rows
 
 
 @pytest.mark.parametrize("stored", [bytes, gzipped], ids=["plain", "gzip"])

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from tests.support.reading import Files, columns, gzipped, never, rows
 
 from rescind.errors import InvalidHeader, RecordTooLong
-from tests.support.reading import Files, columns, gzipped, never, rows
 
 
 @pytest.mark.parametrize("data", [b"", b"\xef\xbb\xbf", gzipped(b"")])

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from tests.support.reading import Files, never
 
 from rescind.domain.schema import Type
-from tests.support.reading import Files, never
 
 CASES: list[tuple[Type, list[str]]] = [
     (Type.integer, ["1", "-2", "0"]),
@@ -62,7 +62,10 @@ def test_one_value_at_the_very_end_counts(files: Files) -> None:
 
 def test_columns_come_with_the_files_names_in_its_order(files: Files) -> None:
     found = files.open(b'b,"a,c"\n1,x\n').infer(never)
-    assert [(column.name, column.type, column.declared) for column in found] == [("b", "integer", ""), ("a,c", "text", "")]
+    assert [(column.name, column.type, column.declared) for column in found] == [
+        ("b", "integer", ""),
+        ("a,c", "text", ""),
+    ]
 
 
 def test_records_that_cannot_be_read_do_not_count(files: Files) -> None:

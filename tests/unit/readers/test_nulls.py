@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from tests.support.reading import Files, rows
 
 from rescind.domain.rejects import Reject
 from rescind.domain.schema import Column, Type
 from rescind.errors import RowsRejected
-from tests.support.reading import Files, rows
 
 NOT_TEXT = [Type.integer, Type.real, Type.decimal, Type.boolean, Type.date, Type.timestamp]
 

@@ -8,11 +8,11 @@ import io
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.support.reading import Files
 
 from rescind.domain.rejects import Reason, Reject
 from rescind.domain.schema import Type
 from rescind.readers.records import Block, Broken, split
-from tests.support.reading import Files
 
 TOO_LONG = 10**9
 

@@ -10,7 +10,6 @@ from tempfile import TemporaryDirectory
 
 from hypothesis import example, given
 from hypothesis import strategies as st
-
 from tests.support.reading import Files, columns, rows
 
 #: Text with what has a meaning in CSV, and any other text, surrogates apart: those have no UTF-8.
