@@ -6,9 +6,9 @@ from collections import Counter
 from collections.abc import Mapping
 
 from rescind import failpoints
-from rescind.domain.branch import BranchId, Protocol
+from rescind.domain.branch import BranchId, MarkerKind, Protocol
 from rescind.domain.task import Task
-from rescind.errors import Fenced, TransactionBroken
+from rescind.errors import Fenced, RescindError, TransactionBroken
 from rescind.ledger import branches as ledger_branches
 from rescind.ledger.engine import Ledger
 from rescind.targets.target import Branch, Target
@@ -68,11 +68,13 @@ class Work:
 
         Whatever is raised decides nothing: recovery looks at the markers.
         """
-        for _, branch in self._of(Protocol.one_phase):
+        for name, branch in self._of(Protocol.one_phase):
             failpoints.hit("commit1p.before")
             branch.commit()
             failpoints.hit("commit1p.sent_no_reply")
             failpoints.hit("commit1p.after")
+            if len(self._open) > 1:
+                self._prove(name, branch.id)
         for _, branch in self._of(Protocol.two_phase):
             failpoints.hit("commit2p.before")
             branch.commit()
@@ -85,12 +87,30 @@ class Work:
             branch.rollback()
 
     def close(self) -> list[BranchId]:
-        """End every session of ours; which branches they were."""
+        """End every session of ours; the branches whose session is proven gone."""
         self.control.forget_cancels()
-        ended = [branch.id for branch in self._open.values()]
         for branch in self._open.values():
             branch.close()
+        ended = [branch.id for name, branch in self._open.items() if self._gone(name, branch)]
+        self._open.clear()
         return ended
+
+    def _prove(self, target: str, branch: BranchId) -> None:
+        """See the one-phase branch's marker before any other branch commits.
+
+        A COMMIT of a failed transaction answers ROLLBACK without an error: the prepared branches would commit
+        without it (PROTOCOL R7, R8).
+        """
+        found = self._targets[target].markers(branch.ledger, branch.task)
+        if not any(marker.kind is MarkerKind.marker and marker.branch == branch for marker in found):
+            raise TransactionBroken(f"Target {target} does not show the marker of {branch} after COMMIT.")
+
+    def _gone(self, target: str, branch: Branch) -> bool:
+        # A close proves nothing: a PREPARE whose reply was lost may be carried out later (PROTOCOL R6).
+        try:
+            return self._targets[target].end_session(branch.session)
+        except RescindError:
+            return False
 
     def _of(self, protocol: Protocol) -> list[tuple[str, Branch]]:
         return [(name, branch) for name, branch in self._open.items() if self._plan[name] is protocol]
