@@ -10,6 +10,7 @@ import pytest
 
 from rescind.domain.branch import BranchId, Protocol
 from rescind.targets.sqlite.branch import SQLiteBranch
+from rescind.targets.sqlite.session import Session, open_session
 from rescind.targets.sqlite.target import SQLiteTarget
 
 
@@ -51,3 +52,25 @@ def branch(target: SQLiteTarget, sql: Callable[..., Any], identity: BranchId) ->
     branch.start()
     yield branch
     branch.close()
+
+
+@pytest.fixture
+def session(target: SQLiteTarget, path: Path) -> Iterator[Session]:
+    session = open_session(path, 0.1)
+    yield session
+    session.end()
+
+
+@pytest.fixture
+def reopen(target: SQLiteTarget, identity: BranchId) -> Iterator[Callable[[], SQLiteBranch]]:
+    """A further branch, begun; closed at the end of the test."""
+    opened: list[SQLiteBranch] = []
+
+    def begin() -> SQLiteBranch:
+        opened.append(target.open_branch(identity, Protocol.one_phase))
+        opened[-1].start()
+        return opened[-1]
+
+    yield begin
+    for branch in opened:
+        branch.close()

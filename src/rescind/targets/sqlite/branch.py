@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from rescind.domain.branch import BranchId, MarkerKind
 from rescind.domain.schema import Table
-from rescind.errors import StatementRefused, TargetBusy, TargetRefused, TransactionBroken, UnknownColumn
+from rescind.errors import StatementRefused, TargetBusy, TargetConflict, TargetRefused, TransactionBroken, UnknownColumn
 from rescind.targets import marker
 from rescind.targets.sqlite import catalog, preflight, sql
 from rescind.targets.sqlite.failures import known, translated
@@ -59,9 +59,11 @@ class SQLiteBranch:
         return self._sql
 
     def create_table(self, table: Table) -> None:
-        """Make the table. Raises TargetRefused for names and types that SQLite will not have."""
+        """Make the table. Raises TargetConflict if it is there, TargetRefused for what SQLite will not have."""
         statement = sql.create_table(table)
         with self._own():
+            if catalog.exists(self._session, table.name):
+                raise TargetConflict(f"Table {table.name} is there already: somebody else has just made it.")
             try:
                 self._session.execute(statement)
             except sqlite3.OperationalError as error:

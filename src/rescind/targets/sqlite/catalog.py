@@ -88,6 +88,11 @@ def unknown(name: str) -> UnknownTable:
     return UnknownTable(f"There is no table {name!r}.")
 
 
+def exists(connection: sqlite3.Connection, name: str) -> bool:
+    """Whether there is an ordinary table of exactly that name."""
+    return connection.execute(f"{_ORDINARY} AND name = ?", (name,)).fetchone() is not None
+
+
 def require(connection: sqlite3.Connection, name: str) -> bool:
     """See that the table may be touched; whether it is WITHOUT ROWID. Raises UnknownTable.
 

@@ -203,7 +203,7 @@ def test_a_column_that_the_table_lacks(branch: SQLiteBranch) -> None:
     [
         Table("rescind_x", (Column("a", Type.integer, ""),)),
         Table("sqlite_x", (Column("a", Type.integer, ""),)),
-        Table("t", (Column("a", Type.integer, ""),)),
+        Table("T", (Column("a", Type.integer, ""),)),  # the same name as `t` to SQLite
         Table("x", (Column("a", Type.integer, "INTEGER); DROP TABLE t; --"),)),
         Table("x", (Column("a", Type.integer, ""), Column("A", Type.integer, ""))),
     ],
@@ -211,6 +211,11 @@ def test_a_column_that_the_table_lacks(branch: SQLiteBranch) -> None:
 def test_tables_that_cannot_be_made(branch: SQLiteBranch, table: Table) -> None:
     with pytest.raises(TargetRefused):
         branch.create_table(table)
+
+
+def test_a_table_that_somebody_has_just_made_is_worth_another_attempt(branch: SQLiteBranch) -> None:
+    with pytest.raises(TargetConflict):
+        branch.create_table(Table("t", (Column("a", Type.integer, ""),)))
 
 
 def test_there_is_no_first_phase(target: SQLiteTarget, branch: SQLiteBranch) -> None:
