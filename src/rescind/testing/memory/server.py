@@ -182,7 +182,7 @@ def _operate(server: Server, verb: str, args: tuple[Any, ...]) -> Any:
 def in_thread(address: str) -> Iterator[Operator]:
     """A server in this process, for tests that kill no process."""
     with Server(address) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
+        thread = threading.Thread(target=server.serve_forever, args=(0.005,), daemon=True)
         thread.start()
         try:
             yield Operator(address)

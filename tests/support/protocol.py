@@ -1,0 +1,222 @@
+"""The commit protocol in one process: a real ledger, memory databases, attempts, recovery, and what must hold."""
+
+from __future__ import annotations
+
+import threading
+import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+import pyarrow as pa
+from tests.support.memory import socket_path
+from tests.support.waiting import until
+
+from rescind import failpoints
+from rescind.domain.branch import BranchId, MarkerKind, Protocol
+from rescind.domain.receipt import Draft
+from rescind.domain.schema import Column, Table, Type
+from rescind.domain.states import DONE, State
+from rescind.domain.task import Task
+from rescind.errors import RescindError, UnknownTable
+from rescind.ledger import events, tables, tasks
+from rescind.ledger.engine import Ledger
+from rescind.testing.memory import MemoryTarget, Operator, in_thread
+from rescind.transaction.control import Control
+from rescind.transaction.coordinator import Body, Coordinator
+from rescind.transaction.recovery import Recovery
+from rescind.transaction.work import Work
+
+ITEMS = Table("items", (Column("id", Type.integer, "", nullable=False, key=1),))
+ROWS = 3
+CHECKSUM = "cd" * 32
+
+#: The targets of a task, for each way to commit; `one` cannot prepare.
+SHAPES = {
+    "one-phase": ("one",),
+    "two-phase": ("two",),
+    "two branches": ("two", "three"),
+    "mixed": ("two", "one"),
+}
+MOST_ROUNDS = 40
+
+
+def body(work: Work) -> Draft:
+    """Write ROWS rows with fixed keys into each target, so that doing it twice cannot pass unseen."""
+    for name in work.task.targets:
+        branch = work.branch(name)
+        writer = branch.writer(ITEMS, ["id"])
+        work.written[name] += writer.write(pa.RecordBatch.from_pydict({"id": list(range(ROWS))}))
+        writer.close()
+        failpoints.hit("branch.mid_data")
+    return Draft(rows_read=ROWS, rows_written=sum(work.written.values()), checksum=CHECKSUM)
+
+
+@dataclass
+class World:
+    """One ledger and its targets."""
+
+    ledger: Ledger
+    targets: dict[str, MemoryTarget]
+    operators: dict[str, Operator]
+    threads: list[threading.Thread] = field(default_factory=list)
+    gates: list[threading.Event] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.recovery = Recovery(self.ledger, self.targets)
+        self.coordinator = Coordinator(self.ledger, self.targets, self.recovery)
+
+    def submit(self, targets: Sequence[str]) -> str:
+        task_id = str(uuid.uuid4())
+        with self.ledger.write() as connection:
+            tasks.insert_task(connection, task_id, "items", {}, targets)
+        return task_id
+
+    def task(self, task_id: str) -> Task:
+        with self.ledger.read() as connection:
+            task = tasks.get(connection, task_id)
+        assert task is not None
+        return task
+
+    def claim(self, task_id: str) -> Task:
+        with self.ledger.write() as connection:
+            task = tasks.claim(connection, task_id, "worker")
+        assert task is not None
+        return task
+
+    def stop(self, task_id: str) -> None:
+        with self.ledger.write() as connection:
+            tasks.request_stop(connection, task_id)
+
+    def attempt(self, task: Task, work: Body = body, control: Control | None = None) -> State | None:
+        """Run a claimed attempt; a failpoint that ends the worker's code leaves the rest to recovery."""
+        with suppress(failpoints.Injected, failpoints.ReplyLost):
+            return self.coordinator.run(task, work, control or Control())
+        return None
+
+    def recover(self, task_id: str) -> State:
+        """Sweep until the task is queued or done: its worker is taken for dead."""
+        for _ in range(MOST_ROUNDS):
+            task = self.task(task_id)
+            if task.state is State.queued or task.state.done:
+                break
+            with suppress(RescindError, failpoints.Injected, failpoints.ReplyLost):
+                self.recover_once(task)
+        for target in self.targets.values():
+            until(partial(self._swept, target), "a sweep of every target")
+        return self.task(task_id).state
+
+    def recover_once(self, task: Task) -> State | None:
+        match task.state:
+            case State.running:
+                return self.recovery.take_over(task, lost=True)
+            case State.aborting:
+                return self.recovery.abort(task)
+            case State.committing:
+                return self.recovery.commit(task)
+        return None
+
+    def finish(self, task_id: str) -> State:
+        """Run attempts and recovery, turn by turn, until the task has ended."""
+        for _ in range(MOST_ROUNDS):
+            if self.recover(task_id) in DONE:
+                break
+            self.attempt(self.claim(task_id))
+        return self.task(task_id).state
+
+    def hang(self, point: str, at: int = 1) -> tuple[threading.Event, threading.Event]:
+        """Let who reaches the point hang there: (reached, an event that lets it go on)."""
+        reached, go = threading.Event(), threading.Event()
+        self.gates.append(go)
+
+        def stay() -> None:
+            reached.set()
+            go.wait()
+
+        failpoints.arm(point, stay, at)
+        return reached, go
+
+    def beside(self, act: object, *args: object) -> threading.Thread:
+        """Run it in a thread; errors of ours end it silently, as they end a worker or a sweep."""
+
+        def run() -> None:
+            with suppress(RescindError, failpoints.Injected, failpoints.ReplyLost):
+                assert callable(act)
+                act(*args)
+
+        thread = threading.Thread(target=run, daemon=True)
+        thread.start()
+        self.threads.append(thread)
+        return thread
+
+    def join(self) -> None:
+        """Let everything that hangs go on, and wait for its end."""
+        for gate in self.gates:
+            gate.set()
+        for thread in self.threads:
+            thread.join(30)
+            assert not thread.is_alive()
+
+    def rows(self, target: str) -> int:
+        try:
+            return self.targets[target].catalog().count(ITEMS.name)
+        except UnknownTable:
+            return 0
+
+    def prepared(self, target: str) -> list[BranchId]:
+        return self.targets[target].list_prepared(self.ledger.identity()[0])
+
+    def check(self, task_id: str) -> None:
+        """All or none, once, proven, nothing left; exactly one event of its end."""
+        task = self.task(task_id)
+        assert task.state in (State.committed, State.failed, State.stopped), task.problem
+        committed = task.state is State.committed
+        for name in task.targets:
+            found = self.targets[name].markers(self.ledger.identity()[0], task_id)
+            markers = [marker for marker in found if marker.kind is MarkerKind.marker]
+            assert self.rows(name) == (ROWS if committed else 0)
+            assert self.prepared(name) == []
+            assert [(m.branch.attempt, m.rows, m.checksum) for m in markers] == (
+                [(task.attempt, ROWS, CHECKSUM)] if committed else []
+            )
+        assert (task.receipt is not None) == committed
+        with self.ledger.read() as connection:
+            kinds = [event.kind for event in events.of_task(connection, task_id)]
+        assert len([kind for kind in kinds if kind in DONE]) == 1
+        assert committed or not any(kind == State.committed for kind in kinds)
+
+    def _swept(self, target: MemoryTarget) -> bool:
+        try:
+            self.recovery.sweep_target(target)
+        except RescindError:
+            return False
+        return True
+
+
+@contextmanager
+def world(directory: Path) -> Iterator[World]:
+    """A new ledger in the directory, and the targets `one`, `two` and `three` with an empty table ITEMS."""
+    ledger = Ledger(f"sqlite:///{directory}/ledger.db")
+    tables.metadata.create_all(ledger.engine)
+    with ExitStack() as stack:
+        stack.callback(ledger.close)
+        stack.callback(failpoints.disarm)
+        operators = {
+            n: stack.enter_context(in_thread(stack.enter_context(socket_path()))) for n in ("one", "two", "three")
+        }
+        targets = {name: MemoryTarget(name, o.address, two_phase=name != "one") for name, o in operators.items()}
+        for target in targets.values():
+            _make_table(target)
+        made = World(ledger, targets, operators)
+        yield made
+        made.join()
+
+
+def _make_table(target: MemoryTarget) -> None:
+    branch = target.open_branch(BranchId("0" * 12, 1, "setup", 1, 0), Protocol.one_phase)
+    branch.start()
+    branch.create_table(ITEMS)
+    branch.commit()
+    branch.close()

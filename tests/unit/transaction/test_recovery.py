@@ -1,0 +1,203 @@
+"""Recovery beside recovery, operators, unknown branches, tombstones."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from tests.support.protocol import ROWS, SHAPES, World
+from tests.support.waiting import until
+
+from rescind import failpoints
+from rescind.domain.branch import BranchId, MarkerKind, Protocol
+from rescind.domain.states import State
+from rescind.errors import TargetConflict
+from rescind.testing.memory import Fault
+
+OF_ABORT = (
+    "recover.before_scan",
+    "recover.between_scan_and_act",
+    "abort.before_kill",
+    "abort.after_kill",
+    "abort.before_rollback",
+    "abort.sent_no_reply",
+    "abort.after_rollback",
+    "abort.before_final",
+    "finish.sent_no_reply",
+)
+OF_COMMIT = (
+    "recover.before_scan",
+    "recover.between_scan_and_act",
+    "abort.before_kill",
+    "recover.before_tombstone",
+    "recover.after_tombstone",
+    "abort.before_rollback",
+    "abort.before_final",
+)
+TIMEOUT_SECONDS = 30
+
+
+def dead_before(w: World, point: str, shape: str = "mixed") -> str:
+    """A task whose worker hangs at the point for good; its id."""
+    task_id = w.submit(SHAPES[shape])
+    reached, _ = w.hang(point)
+    w.beside(w.attempt, w.claim(task_id))
+    assert reached.wait(TIMEOUT_SECONDS)
+    return task_id
+
+
+@pytest.mark.parametrize("again", [State.queued, State.committed], ids="goes on when {}".format)
+@pytest.mark.parametrize("point", OF_ABORT)
+def test_two_recoverers_take_one_attempt_back(w: World, point: str, again: State) -> None:
+    task_id = dead_before(w, "decide.before")
+    reached, go = w.hang(point)
+    first = w.beside(w.recover_once, w.task(task_id))
+    assert reached.wait(TIMEOUT_SECONDS)
+    assert w.recover(task_id) is State.queued
+    if again is State.committed:
+        assert w.attempt(w.claim(task_id)) is State.committed
+    go.set()
+    first.join(TIMEOUT_SECONDS)
+    assert w.task(task_id).state is again
+    assert w.finish(task_id) is State.committed
+    w.check(task_id)
+
+
+@pytest.mark.parametrize("point", OF_COMMIT)
+def test_two_recoverers_find_one_outcome_of_a_one_phase_branch(w: World, point: str) -> None:
+    task_id = dead_before(w, "commit1p.before")
+    reached, go = w.hang(point)
+    first = w.beside(w.recover_once, w.task(task_id))
+    assert reached.wait(TIMEOUT_SECONDS)
+    assert w.recover(task_id) is State.queued
+    assert w.attempt(w.claim(task_id)) is State.committed
+    go.set()
+    first.join(TIMEOUT_SECONDS)
+    w.check(task_id)
+
+
+@pytest.mark.parametrize("point", ["recover.before_scan", "recover.between_scan_and_act", "finish.before"])
+def test_two_recoverers_commit_once(w: World, point: str) -> None:
+    task_id = dead_before(w, "commit2p.before", "two branches")
+    reached, go = w.hang(point)
+    first = w.beside(w.recover_once, w.task(task_id))
+    assert reached.wait(TIMEOUT_SECONDS)
+    assert w.recover(task_id) is State.committed
+    go.set()
+    first.join(TIMEOUT_SECONDS)
+    w.check(task_id)
+
+
+@pytest.mark.parametrize("point", OF_ABORT)
+def test_a_recoverer_that_dies_is_followed_by_another(w: World, point: str) -> None:
+    task_id = dead_before(w, "decide.before")
+    failpoints.arm(point, failpoints.Action.fail)
+    assert w.recover(task_id) is State.queued
+    assert w.finish(task_id) is State.committed
+    w.check(task_id)
+
+
+@pytest.mark.parametrize("action", [failpoints.Action.fail, failpoints.Action.lose])
+def test_an_earlier_recoverers_tombstone_is_no_commit(w: World, action: failpoints.Action) -> None:
+    task_id = dead_before(w, "commit1p.before", "one-phase")
+    failpoints.arm("recover.tombstone_sent_no_reply", action)
+    assert w.recover(task_id) is State.queued
+    found = w.targets["one"].markers(w.ledger.identity()[0], task_id)
+    assert [marker.kind for marker in found] == [MarkerKind.tombstone]
+    assert w.finish(task_id) is State.committed
+    w.check(task_id)
+
+
+def test_a_two_phase_branch_gets_no_tombstone(w: World) -> None:
+    task_id = dead_before(w, "commit2p.before", "two branches")
+    w.recover(task_id)
+    assert w.finish(task_id) is State.committed
+    for name in ("two", "three"):
+        found = w.targets[name].markers(w.ledger.identity()[0], task_id)
+        assert {marker.kind for marker in found} == {MarkerKind.marker}
+
+
+def test_an_operator_who_agrees_is_fine(w: World) -> None:
+    task_id = w.submit(SHAPES["two branches"])
+    w.operators["three"].arm("commit", Fault.refused)
+    failpoints.arm("decide.after", lambda: w.operators["three"].commit_by_hand(w.prepared("three")[0]))
+    assert w.finish(task_id) is State.committed
+    w.check(task_id)
+
+
+def test_an_operator_who_rolls_a_decided_branch_back_makes_a_hazard(w: World) -> None:
+    task_id = w.submit(SHAPES["two branches"])
+    failpoints.arm("decide.after", lambda: w.operators["three"].roll_back_by_hand(w.prepared("three")[0]))
+    assert w.finish(task_id) is State.hazard
+    problem = w.task(task_id).problem
+    assert problem is not None
+    assert problem.code == "contradiction"
+
+
+def test_an_operator_who_rolls_an_undecided_branch_back_is_obeyed(w: World) -> None:
+    task_id = w.submit(SHAPES["two branches"])
+    w.operators["three"].arm("prepare", Fault.rolled_back_by_hand)
+    assert w.finish(task_id) is State.failed
+    w.check(task_id)
+
+
+def test_an_operator_who_commits_a_branch_of_a_stopped_task_makes_a_hazard(w: World) -> None:
+    task_id = w.submit(SHAPES["two branches"])
+    task = w.claim(task_id)
+    w.operators["three"].arm("prepare", Fault.committed_by_hand)
+    w.stop(task_id)
+    assert w.attempt(task) is State.hazard
+    assert w.rows("three") == ROWS
+
+
+@pytest.mark.parametrize("change", ["task", "incarnation"])
+def test_an_unknown_branch_of_ours_is_left_alone(w: World, change: str) -> None:
+    task_id = dead_before(w, "commit2p.before", "two-phase")
+    ledger, incarnation = w.ledger.identity()
+    stranger = BranchId(ledger, incarnation, "unknown-task", 1, 0)
+    if change == "incarnation":
+        stranger = replace(stranger, incarnation=incarnation + 1, task=task_id, attempt=1, branch=7)
+    _prepare(w, stranger)
+    assert w.recover(task_id) is State.committed
+    assert w.prepared("two") == [stranger]
+    w.operators["two"].roll_back_by_hand(stranger)
+
+
+def test_a_foreign_ledgers_branch_is_not_even_seen(w: World) -> None:
+    foreign = BranchId("feedfeedfeed", 1, "their-task", 1, 0)
+    _prepare(w, foreign)
+    w.recovery.sweep_target(w.targets["two"])
+    assert w.targets["two"].list_prepared("feedfeedfeed") == [foreign]
+
+
+@pytest.mark.parametrize("state", [State.committed, State.stopped])
+def test_a_branch_that_turns_up_after_the_end_follows_it(w: World, state: State) -> None:
+    task = w.claim(w.submit(SHAPES["two-phase"]))
+    if state is State.stopped:
+        w.stop(task.id)
+    assert w.attempt(task) is state
+    late = BranchId(*w.ledger.identity(), task.id, task.attempt, 1)
+    _prepare(w, late)
+    w.recovery.sweep_target(w.targets["two"])
+    assert w.prepared("two") == []
+    found = w.targets["two"].markers(late.ledger, late.task)
+    assert (late in [marker.branch for marker in found]) == (state is State.committed)
+
+
+def test_a_branch_of_the_running_attempt_is_left_alone(w: World) -> None:
+    task_id = dead_before(w, "decide.before", "two-phase")
+    (branch,) = w.prepared("two")
+    w.recovery.sweep_target(w.targets["two"])
+    assert w.prepared("two") == [branch]
+    with pytest.raises(TargetConflict):  # its owner is alive: nobody else can finish it
+        w.targets["two"].commit_prepared(branch)
+    assert w.recover(task_id) is State.queued
+
+
+def _prepare(w: World, branch_id: BranchId) -> None:
+    branch = w.targets["two"].open_branch(branch_id, Protocol.two_phase)
+    branch.start()
+    branch.write_marker(0, "")
+    branch.prepare()
+    branch.close()
+    until(lambda: branch_id in w.targets["two"].list_prepared(branch_id.ledger), "the branch is prepared")
