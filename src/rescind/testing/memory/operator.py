@@ -50,6 +50,10 @@ class Operator:
         """Every living session's identity, and the branch that it began."""
         return list(self._ask("sessions"))
 
+    def landing(self) -> list[str]:
+        """The sessions with a `late` or `stuck` verb that is still to be carried out."""
+        return list(self._ask("landing"))
+
     def configure(self, *, lock_seconds: float = 10.0, attached: bool = True) -> None:
         """How long a lock is waited for, and whether a branch can only be finished once its owner is gone."""
         self._ask("set", lock_seconds, attached)

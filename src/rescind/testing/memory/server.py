@@ -170,6 +170,8 @@ def _operate(server: Server, verb: str, args: tuple[Any, ...]) -> Any:
                     return database.by_hand(*args)
                 case "sessions":
                     return [(str(s), s.branch) for s in database.sessions.values()]
+                case "landing":
+                    return [str(s) for s in database.sessions.values() if s.landing]
                 case "set":
                     database.lock_seconds, database.attached = args
                     return None
