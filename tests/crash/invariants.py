@@ -1,0 +1,154 @@
+"""The invariants of the protocol, each a function of observed facts that answers with the violations it sees."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from rescind.domain.states import DONE, State, allowed
+from tests.crash.observed import Contents, Observed
+
+Invariant = Callable[[Observed], Iterator[str]]
+
+_STATES = {str(state) for state in State}
+_DONE = {str(state) for state in DONE}
+
+
+def i1_only_decided_attempts_commit(o: Observed) -> Iterator[str]:
+    """A branch of attempt a commits only if the ledger reached `committing` with attempt a."""
+    decided = {attempt for kind, attempt in o.events if kind == State.committing}
+    for attempt in sorted(o.committed_attempts - decided):
+        yield f"attempt {attempt} committed, but the ledger never decided it"
+
+
+def i2_one_attempt_commits(o: Observed) -> Iterator[str]:
+    """At most one attempt has markers."""
+    if len(o.committed_attempts) > 1:
+        yield f"attempts {sorted(o.committed_attempts)} have all committed"
+
+
+def i3_decided_branches_are_safe(o: Observed) -> Iterator[str]:
+    """While the ledger says `committing`, every two-phase branch is prepared or has its marker."""
+    for branch in o.committing:
+        if not branch.listed and not branch.marked:
+            yield f"attempt {branch.attempt} was decided while its branch {branch.branch} was neither prepared nor marked"
+
+
+def i4_nothing_is_left(o: Observed) -> Iterator[str]:
+    """Stopped or failed: the database is as if the task had never run."""
+    if o.state not in (State.stopped, State.failed):
+        return
+    yield from (f"{o.state}, but {difference}" for difference in _differences(o.before, o.tables))
+    if o.committed_attempts:
+        yield f"{o.state}, but attempts {sorted(o.committed_attempts)} have markers"
+
+
+def i5_everything_is_there(o: Observed) -> Iterator[str]:
+    """Committed: a marker in every branch, rows and checksum of the input, the input's rows exactly once."""
+    if o.state != State.committed:
+        return
+    yield from (f"committed, but {difference}" for difference in _differences(o.after, o.tables))
+    found = sorted((m.target, m.attempt, m.branch, m.rows, m.checksum) for m in o.markers if m.kind == "marker")
+    wanted = sorted((target, o.attempt, n, o.rows, o.checksum) for n, target in enumerate(o.targets))
+    if found != wanted:
+        yield f"committed, but the markers are {found}, not {wanted}"
+    if o.receipt is None or o.receipt.get("rows_written") != o.rows * len(o.targets):
+        yield f"committed, but the receipt is {o.receipt}"
+    elif len(o.receipt.get("branches", ())) != len(o.targets):
+        yield f"committed, but the receipt proves {o.receipt.get('branches')}"
+
+
+def i6_nothing_is_undecided(o: Observed) -> Iterator[str]:
+    """No branch stays prepared."""
+    if o.prepared:
+        yield f"still prepared: {', '.join(o.prepared)}"
+
+
+def i7_accepted_stops_hold(o: Observed) -> Iterator[str]:
+    """An accepted stop never commits; a refused one does, unless the database refuses a one-phase commit."""
+    if o.accepted:
+        if o.committed_attempts or o.state == State.committed:
+            yield "a stop was accepted, and the task committed"
+        elif o.state != State.stopped:
+            yield f"a stop was accepted, and the task ended as {o.state}"
+    elif o.state == State.stopped:
+        yield f"stopped, though no stop was accepted (answers: {list(o.stops)})"
+    if "too-late" in o.stops and o.state != State.committed and not o.one_phase:
+        yield f"a stop was too late, and the task ended as {o.state}"
+
+
+def i8_markers_decide(o: Observed) -> Iterator[str]:
+    """The outcome is what the markers say, whatever errors there were."""
+    if o.state in (State.committed, State.stopped, State.failed) and bool(o.committed_attempts) != (
+        o.state == State.committed
+    ):
+        yield f"{o.state}, with the markers of attempts {sorted(o.committed_attempts)}"
+    if o.state == State.hazard:
+        yield "hazard, though nobody touched the database by hand"
+
+
+def i9_it_ends(o: Observed) -> Iterator[str]:
+    """The task ended, rightly, once; no lock, no process is left."""
+    if o.state not in _DONE:
+        yield f"it rests as {o.state}"
+    elif o.state not in o.may_end | {State.stopped, State.hazard}:
+        yield f"it ended as {o.state} ({o.problem}) instead of {'/'.join(sorted(o.may_end))}"
+    ends = [kind for kind, _ in o.events if kind in _DONE]
+    if o.state in _DONE and ends != [o.state]:
+        yield f"its ends in the history are {ends}"
+    if o.finished != (o.state in _DONE):
+        yield f"{o.state}, and finished is {o.finished}"
+    yield from o.waits
+    yield from (f"{process} never came to its end" for process in o.alive)
+
+
+def history_is_a_path(o: Observed) -> Iterator[str]:
+    """The events go from state to state by the arrows that exist, each of the attempt that was at work."""
+    state, attempt = State.queued, 0
+    for kind, of_attempt in o.events:
+        if kind not in _STATES:
+            continue
+        attempt += kind == State.running
+        if not allowed(state, State(kind)) or of_attempt != attempt:
+            yield f"attempt {attempt} went from {state} to {kind} of attempt {of_attempt}"
+        state = State(kind)
+    if state != o.state or attempt != o.attempt:
+        yield f"the history ends with {state} of attempt {attempt}, the task with {o.state} of attempt {o.attempt}"
+
+
+def uploads_are_kept_as_long_as_needed(o: Observed) -> Iterator[str]:
+    """Committed: the bytes are released. Any other end: they are there for a retry."""
+    if o.upload_there is not None and o.state in _DONE and o.upload_there != (o.state != State.committed):
+        yield f"{o.state}, and the upload's bytes are {'still there' if o.upload_there else 'gone'}"
+
+
+INVARIANTS: dict[str, Invariant] = {
+    "I1": i1_only_decided_attempts_commit,
+    "I2": i2_one_attempt_commits,
+    "I3": i3_decided_branches_are_safe,
+    "I4": i4_nothing_is_left,
+    "I5": i5_everything_is_there,
+    "I6": i6_nothing_is_undecided,
+    "I7": i7_accepted_stops_hold,
+    "I8": i8_markers_decide,
+    "I9": i9_it_ends,
+    "history": history_is_a_path,
+    "uploads": uploads_are_kept_as_long_as_needed,
+}
+
+
+def violations(o: Observed) -> list[str]:
+    """Every violation, with the name of its invariant in front; empty: all is well."""
+    return [f"{name}: {found}" for name, invariant in INVARIANTS.items() for found in invariant(o)]
+
+
+def _differences(wanted: Contents, found: Contents) -> Iterator[str]:
+    for target in sorted(wanted.keys() | found.keys()):
+        should, has = wanted.get(target, {}), found.get(target, {})
+        for table in sorted(should.keys() | has.keys()):
+            if table not in has:
+                yield f"{target}.{table} is gone"
+            elif table not in should:
+                yield f"{target}.{table} is left with {has[table].total()} rows"
+            elif has[table] != should[table]:
+                missing, extra = should[table] - has[table], has[table] - should[table]
+                yield f"{target}.{table} lacks {missing.total()} rows and has {extra.total()} too many"

@@ -1,0 +1,157 @@
+"""Finding the facts of a run after it, from fresh connections."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+
+from rescind.domain.states import State
+from rescind.domain.task import Task
+from rescind.errors import ConstraintViolated, RescindError
+from rescind.ledger import events, tasks, uploads
+from rescind.ledger.engine import now
+from rescind.targets.sqlite.target import SQLiteTarget
+from rescind.targets.target import Target
+from tests.crash.bodies import FIRST_KEY
+from tests.crash.observed import BranchSeen, MarkerSeen, Observed
+from tests.crash.scenario import Act, Job
+from tests.crash.traps import lines
+from tests.crash.world import Parts, World, put, stranger
+
+LOCK_SECONDS = 1.0
+
+
+def observe(world: World, task_id: str, committing: list[BranchSeen], alive: list[str]) -> Observed:
+    """Look at everything, by connections opened for it."""
+    with world.open() as parts:
+        with parts.ledger.read() as connection:
+            task = tasks.get(connection, task_id)
+            history = events.of_task(connection, task_id)
+        assert task is not None
+        ledger = parts.ledger.identity()[0]
+        there = _upload_there(world, parts, task) if world.uploads else None
+        return Observed(
+            state=task.state,
+            attempt=task.attempt,
+            events=tuple((event.kind, event.attempt) for event in history),
+            stops=tuple(lines(world.file("stops"))),
+            markers=tuple(marker for target in parts.targets.values() for marker in _markers(target, ledger, task_id)),
+            prepared=tuple(str(b) for target in parts.targets.values() for b in target.list_prepared(ledger)),
+            committing=tuple(committing),
+            before=world.before(),
+            after=world.after(),
+            tables=world.contents(parts),
+            targets=task.targets,
+            rows=world.rows(),
+            checksum=world.checksum(task.args, _digests(parts, task)),
+            receipt=task.receipt,
+            may_end=_may_end(world),
+            one_phase=len(world.two_phase) < len(task.targets),
+            upload_there=there,
+            waits=tuple(wait for name, target in parts.targets.items() for wait in _locks(world, name, target)),
+            alive=tuple(alive),
+            finished=task.finished_at is not None,
+            problem=task.problem.code if task.problem else None,
+        )
+
+
+def sample(world: World, task_id: str) -> list[BranchSeen]:
+    """The two-phase branches of a task that is `committing`; empty if it is not, or not any more."""
+    with world.open() as parts:
+        before = _task(parts, task_id)
+        if before.state is not State.committing:
+            return []
+        ledger = parts.ledger.identity()[0]
+        found = []
+        for number, name in enumerate(before.targets):
+            if name in world.two_phase:
+                # List first: a branch that commits in between is then seen as marked, not as lost.
+                listed = {(b.attempt, b.branch) for b in parts.targets[name].list_prepared(ledger) if b.task == task_id}
+                marked = {(m.attempt, m.branch) for m in _markers(parts.targets[name], ledger, task_id)}
+                key = before.attempt, number
+                found.append(BranchSeen(*key, listed=key in listed, marked=key in marked))
+        after = _task(parts, task_id)
+        return found if after.state in (State.committing, State.committed) and after.attempt == before.attempt else []
+
+
+def _task(parts: Parts, task_id: str) -> Task:
+    with parts.ledger.read() as connection:
+        task = tasks.get(connection, task_id)
+    assert task is not None
+    return task
+
+
+def _markers(target: Target, ledger: str, task_id: str) -> list[MarkerSeen]:
+    return [
+        MarkerSeen(target.name, m.branch.attempt, m.branch.branch, str(m.kind), m.rows, m.checksum)
+        for m in target.markers(ledger, task_id)
+    ]
+
+
+def _may_end(world: World) -> frozenset[str]:
+    """How this task ends if nobody stops it: rightly, not somehow."""
+    changed = any(t.point == "upload.changed_file" and t.act is Act.fail for t in world.scenario.traps())
+    if changed:
+        return frozenset({State.failed, State.committed})  # committed: another process fell before it came there
+    return frozenset({State.failed if world.scenario.job is Job.fail else State.committed})
+
+
+def _digests(parts: Parts, task: Task) -> list[str]:
+    """The upload's digest as it was received. It stands in the ledger even when the bytes are gone."""
+    if (upload := task.args.get("upload")) is None:
+        return []
+    with parts.ledger.read() as connection:
+        return [connection.exec_driver_sql("SELECT sha256 FROM upload WHERE id = ?", (upload,)).scalar_one()]
+
+
+def _upload_there(world: World, parts: Parts, task: Task) -> bool:
+    """Whether the bytes outlive a sweep, in the ledger and on disk alike."""
+    parts.uploads.sweep(now())
+    upload = str(task.args["upload"])
+    with parts.ledger.read() as connection:
+        known = uploads.get(connection, upload)
+    on_disk = (world.file("uploads") / upload).exists()
+    assert (known is not None) == on_disk, (known, on_disk)
+    return on_disk
+
+
+def _locks(world: World, name: str, target: Target) -> Iterator[str]:
+    """Each statement that has to wait: an insert of one of the task's keys, and an ALTER of its table."""
+    if isinstance(target, SQLiteTarget):
+        yield from _sqlite_locks(world, name)
+    else:
+        yield from _memory_locks(world, name)
+
+
+def _sqlite_locks(world: World, name: str) -> Iterator[str]:
+    with closing(sqlite3.connect(world.file(f"{name}.db"), timeout=LOCK_SECONDS, isolation_level=None)) as connection:
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+            connection.execute(f"INSERT OR REPLACE INTO {world.table} VALUES (?, 'mine')", (FIRST_KEY,))
+            connection.execute(f"ALTER TABLE {world.table} ADD COLUMN more TEXT")
+            connection.execute("ROLLBACK")
+        except sqlite3.OperationalError as error:
+            yield f"a lock is left in {name}: {error}"
+
+
+def _memory_locks(world: World, name: str) -> Iterator[str]:
+    branch = stranger(world.servers[name], world.tag)
+    try:
+        put(branch, world.table, [(FIRST_KEY, "mine")])
+    except ConstraintViolated:
+        pass  # the key is taken by a committed row: an answer at once
+    except RescindError as error:
+        yield f"a lock is left in {name}: {error}"
+    branch.rollback()
+    branch.close()
+    branch = stranger(world.servers[name], world.tag)
+    try:
+        branch.clear_table(world.table)  # as an ALTER, it needs the table for itself
+    except RescindError as error:
+        yield f"a lock is left in {name}: {error}"
+    finally:
+        branch.rollback()
+        branch.close()
+
+

@@ -1,0 +1,201 @@
+"""One run: submit, kill, recover until the task rests, and look."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sqlite3
+import threading
+import time
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+from rescind.domain.states import DONE, State
+from rescind.ledger import tasks
+from rescind.telemetry import logs
+from tests.crash import mutants, traps
+from tests.crash.invariants import violations
+from tests.crash.observe import observe, sample
+from tests.crash.observed import BranchSeen, Observed
+from tests.crash.processes import END_SECONDS, Process, fork, wait_for
+from tests.crash.scenario import Scenario, Trap, Wake
+from tests.crash.world import World
+
+REST_SECONDS = 25.0  #: a task that has not come to rest by then is stuck
+PASS_SECONDS = 0.3  #: how long the last sweep goes on where branches can appear late
+LONGEST_HANG_SECONDS = 1.0  #: a process that hangs inside a transaction of the ledger lets nobody go on
+_LOOK_SECONDS = 0.002
+
+
+@dataclass
+class Run:
+    """A run under way. All processes are children of this one, which opens nothing while it forks."""
+
+    scenario: Scenario
+    world: World
+    task_id: str = ""
+    processes: list[Process] = field(default_factory=list)
+    committing: list[BranchSeen] = field(default_factory=list)
+    alive: list[str] = field(default_factory=list)
+    hung_since: dict[int, tuple[float, State, int]] = field(default_factory=dict)
+
+    def go(self) -> tuple[Observed, list[str]]:
+        """What was found, and every violation."""
+        self.task_id = self.world.submit()
+        try:
+            self._begin()
+            if not wait_for(self._rested, REST_SECONDS):
+                state, attempt = self._where()
+                self.alive.append(f"the task ({state}, attempt {attempt})")
+            self._end()
+        finally:
+            for process in self.processes:
+                process.end()
+        observed = observe(self.world, self.task_id, self.committing, self.alive)
+        return observed, violations(observed)
+
+    def _begin(self) -> None:
+        scenario = self.scenario
+        for _ in range(scenario.beside):
+            self._fork("sweeper", partial(_sweep, self.world, self.task_id, None, queued_is_rest=False))
+        self._traps = iter(scenario.workers)
+        self._recoverer_traps = iter(scenario.recoverers)
+        for _ in range(scenario.together):
+            self._worker()
+        if scenario.pause_after is not None:
+            time.sleep(scenario.pause_after)
+            next(p for p in self.processes if p.name == "worker").signal(signal.SIGSTOP)
+        if scenario.stop_after is not None:
+            time.sleep(scenario.stop_after)
+            self._fork("stopper", partial(traps.request_stop, self.world.directory, self.task_id))
+
+    def _rested(self) -> bool:
+        """Take one look; start whom the task needs next. True once it has ended."""
+        for process in self.processes:
+            process.look()
+        state, attempt = self._where()
+        self._wake(state, attempt)
+        if state in DONE:
+            return True
+        if not any(p.at_work and p.name != "sweeper" for p in self.processes):
+            if state is State.committing:
+                self.committing += sample(self.world, self.task_id)
+            if state is State.queued:
+                self._worker()
+            elif not any(p.at_work for p in self.processes):
+                trap = next(self._recoverer_traps, None)
+                self._fork("recoverer", partial(_sweep, self.world, self.task_id, trap, queued_is_rest=True))
+        return False
+
+    def _wake(self, state: State, attempt: int) -> None:
+        for process in self.processes:
+            if not process.hung:
+                continue
+            since, hung_at, hung_in = self.hung_since.setdefault(process.pid, (time.monotonic(), state, attempt))
+            now = {
+                Wake.taken_over: (state, attempt) != (hung_at, hung_in),
+                Wake.retried: attempt > hung_in or state in DONE,
+                Wake.ended: state in DONE,
+            }[self.scenario.wake]
+            if now or time.monotonic() - since > self.scenario.lease_seconds + LONGEST_HANG_SECONDS:
+                process.wake()
+
+    def _end(self) -> None:
+        """Let everybody come to an end; then one more sweep, for what landed late."""
+        for process in self.processes:
+            process.wake()
+        if not wait_for(self._all_gone, END_SECONDS):
+            self.alive += [p.name for p in self.processes if p.code is None]
+        if self.scenario.fault is not None and self.world.two_phase:
+            self._fork("recoverer", partial(_sweep_on, self.world, PASS_SECONDS))
+            wait_for(self._all_gone, END_SECONDS)
+
+    def _all_gone(self) -> bool:
+        for process in self.processes:
+            process.look()
+            process.wake()
+        return all(process.code is not None for process in self.processes)
+
+    def _worker(self) -> None:
+        trap = next(self._traps, None)
+        self._fork("worker", partial(_work, self.world, self.task_id, trap))
+
+    def _fork(self, name: str, act: Callable[[], None]) -> None:
+        self.processes.append(fork(name, partial(_prepared, self.scenario, name, act), self.world.file("log")))
+
+    def _where(self) -> tuple[State, int]:
+        """State and attempt, read on a connection that is closed again: none may be open at a fork."""
+        with closing(sqlite3.connect(self.world.file("ledger.db"), timeout=REST_SECONDS)) as connection:
+            row = connection.execute("SELECT state, attempt FROM task WHERE id = ?", (self.task_id,)).fetchone()
+        return State(row[0]), int(row[1])
+
+
+def _prepared(scenario: Scenario, name: str, act: Callable[[], None]) -> None:
+    logs.configure("INFO", json=True, process=f"{name}-{os.getpid()}")
+    mutants.apply(scenario.mutant)
+    act()
+
+
+def _work(world: World, task_id: str, trap: Trap | None) -> None:
+    """A worker: claim and run until nothing is left."""
+    with world.open() as parts:
+        traps.arm(trap, world.directory, task_id)
+        try:
+            parts.worker().drain()
+        except Exception as error:
+            logs.log.warning("worker.raised", error=repr(error))
+            if world.scenario.lingers:
+                # A pool's child outlives an error in its task: its process is no proof of a dead attempt.
+                wait_for(lambda: not _running(parts.ledger, task_id), END_SECONDS)
+
+
+def _running(ledger: Any, task_id: str) -> bool:
+    with ledger.read() as connection:
+        task = tasks.get(connection, task_id)
+    return task is not None and task.state is State.running
+
+
+def _sweep(world: World, task_id: str, trap: Trap | None, *, queued_is_rest: bool) -> None:
+    """The sweeper as it is, until the task rests."""
+    with world.open() as parts:
+        traps.arm(trap, world.directory, task_id)
+        sweeper = parts.sweeper(world.scenario.lease_seconds)
+
+        def watch() -> None:
+            def rests() -> bool:
+                with parts.ledger.read() as connection:
+                    task = tasks.get(connection, task_id)
+                return task is None or task.state.done or (queued_is_rest and task.state is State.queued)
+
+            wait_for(rests, REST_SECONDS)
+            sweeper.ended.set()
+
+        watcher = threading.Thread(target=watch)
+        watcher.start()
+        sweeper.run()
+        watcher.join()
+
+
+def _sweep_on(world: World, seconds: float) -> None:
+    with world.open() as parts:
+        sweeper = parts.sweeper(world.scenario.lease_seconds)
+        timer = threading.Timer(seconds, sweeper.ended.set)
+        timer.start()
+        sweeper.run()
+
+
+def document(scenario: Scenario, observed: Observed, found: list[str], hits: list[str], seconds: float) -> dict[str, Any]:
+    """The line that a run leaves: what to repeat, how it ended, what was wrong."""
+    return {
+        "seed": scenario.seed,
+        "scenario": scenario.document(),
+        "hits": hits,
+        "state": observed.state,
+        "attempts": observed.attempt,
+        "stops": list(observed.stops),
+        "seconds": round(seconds, 3),
+        "violations": found,
+    }

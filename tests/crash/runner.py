@@ -1,0 +1,91 @@
+"""A process that runs scenarios: a JSON document a line from standard input, a result a line to standard output.
+
+`python -m tests.crash.runner` is started by `pool.py`; it forks every process of its runs, so it imports all
+that they need and starts no thread.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+import shutil
+import sys
+import tempfile
+import time
+import uuid
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, TextIO
+
+from rescind.process import die_with_parent
+from rescind.testing.memory import Operator, in_process
+from rescind.testing.memory.faults import Fault
+from tests.crash import pace, traps
+from tests.crash.run import Run, document
+from tests.crash.scenario import Scenario
+from tests.crash.world import World, make_template
+
+SHARED_MEMORY = Path("/dev/shm")  # noqa: S108
+LEAST_FREE_BYTES = 256 * 1024**2
+LOCK_SECONDS = 1.0
+
+
+def base_directory() -> str | None:
+    """Where the runs' files go: processes are killed here, not machines, so that memory is as good as a disk."""
+    if SHARED_MEMORY.is_dir() and shutil.disk_usage(SHARED_MEMORY).free > LEAST_FREE_BYTES:
+        return str(SHARED_MEMORY)
+    return None
+
+
+def main() -> None:
+    die_with_parent()
+    results = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # what anything prints is no result
+    pace.quicken()
+    root = Path(tempfile.mkdtemp(prefix="rescind-crash-", dir=base_directory()))
+    try:
+        with ExitStack() as stack:
+            servers = {name: str(root / f"{name}.sock") for name in ("default", "other")}
+            operators = {name: stack.enter_context(in_process(address)) for name, address in servers.items()}
+            make_template(root / "template.db")
+            gc.collect()
+            gc.freeze()  # or every child would copy what its collector visits
+            _serve(root, servers, operators, results)
+    finally:
+        if not any(root.glob("run-*")):
+            shutil.rmtree(root)
+
+
+def _serve(root: Path, servers: dict[str, str], operators: dict[str, Operator], results: TextIO) -> None:
+    for line in sys.stdin:
+        result = _one(Scenario.parse(json.loads(line)), root, servers, operators)
+        results.write(json.dumps(result) + "\n")
+        results.flush()
+
+
+def _one(scenario: Scenario, root: Path, servers: dict[str, str], operators: dict[str, Operator]) -> dict[str, Any]:
+    tag = uuid.uuid4().hex[:12]
+    directory = root / f"run-{tag}"
+    directory.mkdir()
+    for operator in operators.values():
+        operator.up()
+        operator.disarm()
+        operator.configure(lock_seconds=LOCK_SECONDS)
+    world = World(scenario, directory, servers, tag)
+    world.set_up(root / "template.db")
+    if scenario.fault is not None:
+        fault = scenario.fault
+        operators[fault.target].arm(fault.verb, Fault(fault.fault), fault.nth, 0.05)
+    begun = time.monotonic()
+    observed, found = Run(scenario, world).go()
+    hits = traps.lines(directory / "hits")
+    result = document(scenario, observed, found, hits, time.monotonic() - begun)
+    if not found:
+        shutil.rmtree(directory)
+        return result
+    return result | {"directory": str(directory), "events": list(observed.events)}
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,116 @@
+"""Each invariant sees what it is for: one fabricated violation after the other, in facts that are fine otherwise."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from tests.crash.invariants import violations
+from tests.crash.observed import BranchSeen, MarkerSeen, Observed
+
+BEFORE = {"default": {"item": Counter({(1, "user's"): 1})}}
+AFTER = {"default": {"item": Counter({(1, "user's"): 1, (7, "new"): 1})}}
+DOUBLED = {"default": {"item": Counter({(1, "user's"): 1, (7, "new"): 2})}}
+MADE = {"default": {"item": Counter({(1, "user's"): 1}), "made": Counter()}}
+GONE: dict[str, dict[str, Counter[tuple[Any, ...]]]] = {"default": {}}
+MARKER = MarkerSeen("default", 1, 0, "marker", 1, "abc")
+TOMBSTONE = MarkerSeen("default", 1, 0, "tombstone")
+
+COMMITTED = Observed(
+    state="committed",
+    attempt=1,
+    events=(("submitted", 0), ("running", 1), ("committing", 1), ("committed", 1)),
+    stops=(),
+    markers=(MARKER,),
+    prepared=(),
+    committing=(BranchSeen(1, 0, listed=True, marked=False), BranchSeen(1, 0, listed=False, marked=True)),
+    before=BEFORE,
+    after=AFTER,
+    tables=AFTER,
+    targets=("default",),
+    rows=1,
+    checksum="abc",
+    receipt={"rows_written": 1, "branches": [{}]},
+    may_end=frozenset({"committed"}),
+    one_phase=True,
+)
+STOPPED = replace(
+    COMMITTED,
+    state="stopped",
+    events=(("submitted", 0), ("running", 1), ("stop-requested", 1), ("aborting", 1), ("stopped", 1)),
+    stops=("accepted",),
+    markers=(TOMBSTONE,),
+    tables=BEFORE,
+    receipt=None,
+)
+FAILED = replace(
+    STOPPED,
+    state="failed",
+    events=(("submitted", 0), ("running", 1), ("aborting", 1), ("failed", 1)),
+    stops=(),
+    may_end=frozenset({"failed"}),
+)
+
+
+@pytest.mark.parametrize("facts", [COMMITTED, STOPPED, FAILED])
+def test_what_is_right_is_not_complained_of(facts: Observed) -> None:
+    assert violations(facts) == []
+
+
+def test_a_refused_one_phase_commit_may_make_a_late_stop_wrong() -> None:
+    turned = (("running", 1), ("committing", 1), ("aborting", 1), ("failed", 1))
+    assert violations(replace(FAILED, events=turned, stops=("too-late",))) == []
+
+
+WRONG = {
+    "I1 an attempt commits that was never decided": (COMMITTED, {"markers": (replace(MARKER, attempt=2),)}),
+    "I2 two attempts commit": (COMMITTED, {"markers": (MARKER, replace(MARKER, attempt=2))}),
+    "I3 decided without being prepared": (COMMITTED, {"committing": (BranchSeen(1, 0, listed=False, marked=False),)}),
+    "I4 rows are left": (STOPPED, {"tables": AFTER}),
+    "I4 a made table is left": (FAILED, {"tables": MADE}),
+    "I4 the user's table is gone": (FAILED, {"tables": GONE}),
+    "I4 a marker is left": (FAILED, {"markers": (MARKER,)}),
+    "I5 rows are missing": (COMMITTED, {"tables": BEFORE}),
+    "I5 rows are doubled": (COMMITTED, {"tables": DOUBLED}),
+    "I5 no marker": (COMMITTED, {"markers": ()}),
+    "I5 a tombstone for a marker": (COMMITTED, {"markers": (TOMBSTONE,)}),
+    "I5 a marker twice": (COMMITTED, {"markers": (MARKER, replace(MARKER, branch=1))}),
+    "I5 a marker of other rows": (COMMITTED, {"markers": (replace(MARKER, rows=2),)}),
+    "I5 a marker of another input": (COMMITTED, {"markers": (replace(MARKER, checksum="other"),)}),
+    "I5 a receipt of other rows": (COMMITTED, {"receipt": {"rows_written": 2, "branches": [{}]}}),
+    "I5 a receipt without proof": (COMMITTED, {"receipt": {"rows_written": 1, "branches": []}}),
+    "I5 no receipt": (COMMITTED, {"receipt": None}),
+    "I6 a branch stays prepared": (STOPPED, {"prepared": ("rescind:1:x",)}),
+    "I7 an accepted stop commits": (COMMITTED, {"stops": ("accepted",)}),
+    "I7 an accepted stop fails": (FAILED, {"stops": ("accepted",)}),
+    "I7 stopped by nobody": (STOPPED, {"stops": ()}),
+    "I7 too late, and stopped": (replace(STOPPED, one_phase=False), {"stops": ("too-late",)}),
+    "I8 a marker, and failed": (FAILED, {"markers": (MARKER,)}),
+    "I8 no marker, and committed": (COMMITTED, {"markers": ()}),
+    "I8 hazard without a reason": (COMMITTED, {"state": "hazard"}),
+    "I9 at work for ever": (COMMITTED, {"state": "running"}),
+    "I9 the wrong end": (FAILED, {"may_end": frozenset({"committed"})}),
+    "I9 two ends": (COMMITTED, {"events": (*COMMITTED.events, ("committed", 1))}),
+    "I9 no end in the history": (COMMITTED, {"events": COMMITTED.events[:-1]}),
+    "I9 no time of its end": (COMMITTED, {"finished": False}),
+    "I9 a lock is left": (COMMITTED, {"waits": ("a lock is left",)}),
+    "I9 a process is left": (COMMITTED, {"alive": ("worker",)}),
+    "history a step that is not there": (COMMITTED, {"events": (("running", 1), ("committed", 1))}),
+    "history a decision of another attempt": (
+        COMMITTED,
+        {"events": (("running", 1), ("committing", 2), ("committed", 1))},
+    ),
+    "history two attempts at once": (COMMITTED, {"events": (("running", 1), *COMMITTED.events[1:])}),
+    "uploads kept for nothing": (COMMITTED, {"upload_there": True}),
+    "uploads gone too early": (STOPPED, {"upload_there": False}),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_a_violation_is_seen_by_the_invariant_that_it_breaks(name: str) -> None:
+    facts, wrong = WRONG[name]
+    invariant = name.partition(" ")[0]
+    assert [v for v in violations(replace(facts, **wrong)) if v.startswith(f"{invariant}:")]
