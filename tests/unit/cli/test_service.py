@@ -1,0 +1,138 @@
+"""What a user command makes of the answers that a service, or something else, gives."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+
+import pytest
+
+from rescind.cli.main import main
+
+PROBLEM = {"status": 409, "detail": "What happened.", "advice": "What helps.", "code": "x"}
+
+
+@dataclass
+class Peer:
+    """Answers every request with `status`, `kind` and `body`; keeps what it was sent."""
+
+    url: str = ""
+    status: int = 200
+    kind: str = "application/json"
+    body: bytes = b"{}"
+    asked: list[tuple[str, dict[str, str], bytes]] = field(default_factory=list)
+
+
+@pytest.fixture
+def peer(monkeypatch: pytest.MonkeyPatch) -> Iterator[Peer]:
+    found = Peer()
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(found))
+    found.url = f"http://127.0.0.1:{server.server_address[1]}"
+    monkeypatch.setenv("RESCIND_URL", found.url)
+    thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    yield found
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+def _handler(peer: Peer) -> type[BaseHTTPRequestHandler]:
+    def answer(self: BaseHTTPRequestHandler) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        peer.asked.append((f"{self.command} {self.path}", dict(self.headers), body))
+        if not peer.status:
+            return  # close without a word
+        self.send_response(peer.status)
+        self.send_header("Content-Type", peer.kind)
+        self.send_header("Content-Length", str(len(peer.body)))
+        self.end_headers()
+        self.wfile.write(peer.body)
+
+    # Made this way because the names of its methods are HTTP's.
+    return type("Handler", (_Quiet,), {"do_GET": answer, "do_POST": answer})
+
+
+class _Quiet(BaseHTTPRequestHandler):
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+def refuse(peer: Peer, **more: object) -> None:
+    problem = PROBLEM | more
+    peer.status, peer.kind, peer.body = (
+        int(str(problem["status"])),
+        "application/problem+json",
+        json.dumps(problem).encode(),
+    )
+
+
+def test_a_refusal_in_its_own_words(peer: Peer, capsys: pytest.CaptureFixture[str]) -> None:
+    refuse(peer)
+    assert main(["stop", "T"]) == 1
+    assert capsys.readouterr().err == "rescind: What happened.\nNothing was changed.\nWhat helps.\n"
+
+
+def test_a_refused_look_changes_nothing_anyway(peer: Peer, capsys: pytest.CaptureFixture[str]) -> None:
+    refuse(peer, status=404)
+    assert main(["show", "T"]) == 1
+    assert capsys.readouterr().err == "rescind: What happened.\nWhat helps.\n"
+
+
+def test_after_a_server_error_nothing_is_certain(peer: Peer, capsys: pytest.CaptureFixture[str]) -> None:
+    refuse(peer, status=500)
+    assert main(["retry", "T"]) == 1
+    assert "It is not known whether the request was carried out." in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("status", [200, 404, 502])
+def test_something_else_answers(peer: Peer, status: int, capsys: pytest.CaptureFixture[str]) -> None:
+    peer.status, peer.kind, peer.body = status, "text/html", b"<h1>It works!</h1>"
+    assert main(["tasks"]) == 5
+    assert f"is not Rescind (status {status})" in capsys.readouterr().err
+
+
+def test_the_connection_breaks(peer: Peer, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    peer.status = 0
+    file = tmp_path / "a.csv"
+    file.write_text("a\n1\n")
+    assert main(["load", str(file), "--into", "t"]) == 5
+    said = capsys.readouterr().err
+    key = peer.asked[0][1]["Idempotency-Key"]
+    assert "It is not known whether the request was carried out." in said
+    assert f"--idempotency-key {key}" in said
+
+
+def test_an_id_stays_within_its_place_in_the_path(peer: Peer) -> None:
+    refuse(peer, status=404)
+    main(["show", "../tables?x=1"])
+    assert peer.asked[0][0] == "GET /v1/tasks/..%2Ftables%3Fx%3D1"
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "kind", "encoding"),
+    [
+        ("a.csv", b"a\n1\n", "text/csv", None),
+        ("a.txt", b"a\n1\n", "text/csv", None),
+        ("a", b"a\n1\n", "text/csv", None),
+        ("a.csv.gz", b"\x1f\x8brest", "text/csv", "gzip"),
+        ("a.csv", b"\x1f\x8brest", "text/csv", "gzip"),
+        ("a.json", b"[]", "application/json", None),
+        ("a.csv", b"", "text/csv", None),
+    ],
+)
+def test_a_file_is_sent_as_what_it_is(
+    peer: Peer, tmp_path: Path, name: str, content: bytes, kind: str, encoding: str | None
+) -> None:
+    refuse(peer)
+    (tmp_path / name).write_bytes(content)
+    assert main(["load", str(tmp_path / name), "--into", "my table", "--create"]) == 1
+    line, headers, body = peer.asked[0]
+    assert line == "POST /v1/tables/my%20table/rows?create=true"
+    assert (headers["Content-Type"], headers.get("Content-Encoding")) == (kind, encoding)
+    assert headers["Content-Length"] == str(len(content))
+    assert body == content
