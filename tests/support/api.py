@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx2 as httpx
+from tests.support.waiting import until
 
 from rescind import bootstrap
 from rescind.ledger import tables as ledger_tables
@@ -21,7 +22,6 @@ from rescind.ledger.engine import Ledger
 from rescind.settings import Settings, load
 from rescind.targets import marker
 from rescind.worker.run import Worker
-from tests.support.waiting import until
 
 
 @dataclass(frozen=True)
@@ -89,11 +89,17 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def settings_in(home: Path, port: int) -> Settings:
+    """Settings for a home with a new, empty ledger."""
+    settings = load(home=home, port=port)
+    bootstrap.migrate(settings)
+    return settings
+
+
 @contextmanager
 def running(home: Path, **environment: str) -> Iterator[Service]:
     """Migrate a new ledger in `home` and serve the API from it; `environment` holds further RESCIND_* settings."""
-    settings = load(home=home, port=free_port())
-    bootstrap.migrate(settings)
+    settings = settings_in(home, free_port())
     command = [sys.executable, "-m", "rescind", "api", "--home", str(home), "--port", str(settings.port)]
     log = home / "api.log"
     with log.open("wb") as output:

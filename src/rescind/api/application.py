@@ -6,7 +6,21 @@ from apiflask import APIFlask
 from flask import Response
 
 from rescind import __version__
-from rescind.api import classic, docs, guards, health, openapi, problems, query, rows, tables, tasks, uploads, waiting
+from rescind.api import (
+    classic,
+    connection,
+    docs,
+    guards,
+    health,
+    openapi,
+    problems,
+    query,
+    rows,
+    tables,
+    tasks,
+    uploads,
+    waiting,
+)
 from rescind.api import services as given
 from rescind.api.body import MOST_BYTES, ApiRequest, StrictJson
 from rescind.api.services import Services
@@ -24,8 +38,10 @@ def create_app(services: Services) -> APIFlask:
     app.extensions[given.EXTENSION] = services
     settings = services.settings
     app.extensions[waiting.EXTENSION] = waiting.WaitingRoom(settings.api_threads, settings.wait_seconds)
+    app.before_request(connection.limit_stalls)
     app.before_request(query.refuse_unknown)
     app.before_request(guards.refuse_foreign_writes)
+    app.after_request(connection.read_to_the_end)
     app.after_request(_harden)
     problems.register(app)
     for part in (tasks, tables, rows, uploads, health, docs):

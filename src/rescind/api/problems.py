@@ -99,6 +99,7 @@ def register(app: APIFlask) -> None:
     app.register_error_handler(RescindError, _on_service_error)
     app.register_error_handler(HTTPError, _on_validation_error)
     app.register_error_handler(HTTPException, _on_http_error)
+    app.register_error_handler(TimeoutError, _on_stall)
     app.register_error_handler(Exception, _on_unexpected)
 
 
@@ -131,6 +132,11 @@ def _on_http_error(error: HTTPException) -> Response:
     code = status.phrase.lower().replace(" ", "-")
     advice = _ADVICE.get(status, "See /docs for what this address takes.")
     return answer(status, code, error.description or status.phrase, advice, {}, headers)
+
+
+def _on_stall(error: TimeoutError) -> Response:
+    detail = "The client fell silent in the middle of the request."
+    return answer(HTTPStatus.REQUEST_TIMEOUT, "request-timeout", detail, "Send the request again.", {}, {})
 
 
 def _on_unexpected(error: Exception) -> Response:
