@@ -56,8 +56,10 @@ def array(column: Column, values: Sequence[Any]) -> pa.Array[Any]:
 
 def _typed(kind: Type, values: Sequence[Any]) -> pa.Array[Any]:
     match kind:
+        case Type.integer:
+            return _integers(values)
         case Type.boolean:
-            numbers = pa.array(values, pa.int64())
+            numbers = _integers(values)
             if pc.any(pc.not_equal(pc.bit_wise_and(numbers, 1), numbers)).as_py():
                 raise TypeError("neither 0 nor 1")
             return numbers.cast(pa.bool_())
@@ -69,6 +71,15 @@ def _typed(kind: Type, values: Sequence[Any]) -> pa.Array[Any]:
             return pa.array([v.encode() if isinstance(v, str) else v for v in values], pa.binary())
         case _:
             return pa.array(values, _ARROW[kind])
+
+
+def _integers(values: Sequence[Any]) -> pa.Array[Any]:
+    # Asked for integers, Arrow cuts the fraction off a float without a word: let it say what it finds instead.
+    found: pa.Array[Any] = pa.array(values)
+    if found.type not in (pa.int64(), pa.null()):
+        raise TypeError("not integers")
+    integers: pa.Array[Any] = found.cast(pa.int64())
+    return integers
 
 
 def _text(value: Any) -> str:

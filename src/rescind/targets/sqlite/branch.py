@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from rescind.domain.branch import BranchId, MarkerKind
 from rescind.domain.schema import Table
-from rescind.errors import StatementRefused, TargetBusy, TargetConflict, TargetRefused, TransactionBroken, UnknownColumn
+from rescind.errors import TargetBusy, TargetConflict, TargetRefused, TransactionBroken, UnknownColumn
 from rescind.targets import marker
 from rescind.targets.sqlite import catalog, preflight, sql
 from rescind.targets.sqlite.failures import known, translated
@@ -148,15 +148,14 @@ class SQLiteBranch:
     @contextmanager
     def _own(self) -> Iterator[None]:
         """Run statements of ours: the guard is lifted, and errors are translated."""
-        self._session.set_authorizer(None)
-        try:
-            with translated():
+        self._session.expect_alive()
+        with translated():
+            self._session.set_authorizer(None)
+            try:
                 yield
-        except StatementRefused as error:
-            raise AssertionError("the guard stands in Rescind's own way") from error
-        finally:
-            if self._guarded:
-                self._session.set_authorizer(self._guard.authorize)
+            finally:
+                if self._guarded:
+                    self._session.set_authorizer(self._guard.authorize)
 
 
 def _engine(session: Session) -> sa.Engine:

@@ -66,21 +66,22 @@ class Guard:
 
 
 class GuardedConnection(sa.Connection):
-    """SQLAlchemy's connection without the methods that would end or nest the transaction, or close it.
-
-    `begin()` is left, since every first statement calls it and it sends nothing; the transaction that it
-    returns cannot commit or roll back, because the authorizer refuses both.
-    """
+    """SQLAlchemy's connection without the methods that would end or nest the transaction, or close it."""
 
     def __init__(self, engine: sa.Engine, guard: Guard) -> None:
         super().__init__(engine)
         self._guard = guard
+        # To SQLAlchemy too a transaction is open from the start: outside of one it rolls back after any error.
+        super().begin()
 
     def commit(self) -> NoReturn:
         self._guard.refuse("commit()")
 
     def rollback(self) -> NoReturn:
         self._guard.refuse("rollback()")
+
+    def begin(self) -> NoReturn:
+        self._guard.refuse("begin()")
 
     def begin_nested(self) -> NoReturn:
         self._guard.refuse("begin_nested()")

@@ -64,6 +64,7 @@ class Session(sqlite3.Connection):
         self._cursors: WeakSet[sqlite3.Cursor] = WeakSet()
 
     def cursor(self, factory: Any = None) -> Any:
+        self.expect_alive()
         cursor = super().cursor(Cursor)
         self._cursors.add(cursor)
         return cursor
@@ -84,11 +85,15 @@ class Session(sqlite3.Connection):
     def turn(self) -> Iterator[None]:
         """Hold the connection for one statement. Raises TargetConflict after a cancel, TransactionBroken."""
         with self._lock:
-            if self.cancelled:
-                raise TargetConflict("The statement was not run: the session has been cancelled.")
+            self.expect_alive()
             if self._begun and not self.in_transaction:
                 raise TransactionBroken("The transaction has ended before the task did.")
             yield
+
+    def expect_alive(self) -> None:
+        """Raise TargetConflict after a cancel or an end."""
+        if self.cancelled:
+            raise TargetConflict("The statement was not run: the session has been cancelled.")
 
     def begin(self) -> None:
         """BEGIN IMMEDIATE; from now on every statement must find the transaction open."""

@@ -107,7 +107,9 @@ class SQLiteTarget:
 
     def translate(self, error: Exception) -> RescindError | None:
         """None for a statement that is merely wrong: that is the function's own fault."""
-        original = error.orig if isinstance(error, sa.exc.DBAPIError) else error
+        original = error.orig if isinstance(error, sa.exc.StatementError) else error
+        if isinstance(original, RescindError):
+            return original  # raised by our cursor, and wrapped by SQLAlchemy
         return failures.known(original) if isinstance(original, sqlite3.Error) else None
 
     def forget(self, ledger: str, task: str) -> None:

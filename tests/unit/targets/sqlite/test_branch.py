@@ -120,13 +120,17 @@ def test_rolling_back_after_a_cancel_frees_the_file_at_once(branch: SQLiteBranch
     del read
 
 
-def test_after_a_cancel_every_verb_is_refused_and_rollback_and_close_are_quiet(branch: SQLiteBranch) -> None:
+def test_after_a_cancel_every_verb_is_refused_and_rollback_and_close_are_quiet(
+    target: SQLiteTarget, branch: SQLiteBranch
+) -> None:
     table = Table("made", (Column("a", Type.integer, ""),))
     connection = branch.connection()
     branch.cancel()
     branch.cancel()
+    with pytest.raises(sa.exc.StatementError) as error:
+        connection.exec_driver_sql("SELECT 1")
+    assert isinstance(target.translate(error.value), TargetConflict)
     refused: list[Callable[[], object]] = [
-        lambda: connection.exec_driver_sql("SELECT 1"),
         lambda: branch.create_table(table),
         lambda: branch.clear_table("t"),
         lambda: branch.writer(table, ["a"]),

@@ -76,7 +76,7 @@ def test_allowed(branch: SQLiteBranch, statement: str) -> None:
     branch.write_marker(0, "")
 
 
-@pytest.mark.parametrize("method", ["commit", "rollback", "close", "begin_nested", "begin_twophase", "detach"])
+@pytest.mark.parametrize("method", ["commit", "rollback", "close", "begin", "begin_nested", "begin_twophase", "detach"])
 def test_methods_that_would_end_the_transaction_are_refused(branch: SQLiteBranch, method: str) -> None:
     connection = branch.connection()
     connection.exec_driver_sql("UPDATE t SET b = 'eins'")
@@ -86,9 +86,18 @@ def test_methods_that_would_end_the_transaction_are_refused(branch: SQLiteBranch
         branch.write_marker(0, "")
 
 
-def test_the_block_of_a_begin_cannot_commit(target: SQLiteTarget, branch: SQLiteBranch) -> None:
-    with pytest.raises(sa.exc.DatabaseError) as error, branch.connection().begin():
-        branch.connection().exec_driver_sql("UPDATE t SET b = 'eins'")
+def test_an_error_before_the_first_statement_rolls_nothing_back(branch: SQLiteBranch) -> None:
+    with pytest.raises(sa.exc.StatementError, match="bind parameter"):
+        branch.connection().execute(sa.text("SELECT :x"))
+    branch.write_marker(0, "")
+
+
+def test_the_block_of_sqlalchemys_own_transaction_cannot_commit(target: SQLiteTarget, branch: SQLiteBranch) -> None:
+    connection = branch.connection()
+    transaction = connection.get_transaction()
+    assert transaction is not None
+    with pytest.raises(sa.exc.DatabaseError) as error:
+        transaction.commit()
     assert isinstance(target.translate(error.value), StatementRefused)
 
 
