@@ -101,6 +101,7 @@ def migrate(settings: Settings) -> None:
 def purge(settings: Settings) -> dict[str, int]:
     """Delete what is past its retention; how many of each."""
     core = open_core(settings)
+    migration.check(core.ledger)
     return {"uploads": core.uploads.sweep(now()), "tasks": core.forgetter().forget(now())}
 
 

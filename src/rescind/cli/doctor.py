@@ -88,9 +88,7 @@ def _home(home: Path) -> Check:
 def _service(home: Path) -> Check:
     pid = holder(home)
     if pid is None:
-        return Check(
-            "service", Verdict.warn, "No `rescind up` runs in the home.", "Start it, or its parts."
-        )
+        return Check("service", Verdict.warn, "No `rescind up` runs in the home.", "Start it, or its parts.")
     return Check("service", Verdict.ok, f"`rescind up` runs in the home, as process {pid}.")
 
 

@@ -7,6 +7,7 @@ import json as json_module
 from rescind import bootstrap
 from rescind.cli.options import Home, Host, Json, Port
 from rescind.settings import load
+from rescind.worker.home import make
 
 
 def api(*, host: Host = None, port: Port = None, home: Home = None) -> int:
@@ -27,7 +28,9 @@ def sweeper(*, home: Home = None) -> int:
 
 def migrate(*, home: Home = None) -> int:
     """Bring the ledger to this version, and make the marker table in every target that answers."""
-    bootstrap.migrate(load(home=home))
+    settings = load(home=home)
+    make(settings.home)
+    bootstrap.migrate(settings)
     return 0
 
 

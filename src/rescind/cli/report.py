@@ -83,7 +83,8 @@ def reject_line(reject: Mapping[str, Any]) -> str:
 def _reasons(document: Mapping[str, Any], rejects: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     error = document.get("error") or {}
     yield error.get("detail", "")
-    yield from (f"  {reject_line(reject)}" for reject in rejects[:REJECTS_SHOWN])
+    if len(rejects) > 1:  # a single one stands in the sentence above
+        yield from (f"  {reject_line(reject)}" for reject in rejects[:REJECTS_SHOWN])
     yield error.get("advice", "")
     yield f"Its history: rescind show {document['id']}"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import struct
@@ -47,14 +48,26 @@ def holder(home: Path) -> int | None:
         os.close(lock)
 
 
-def _open(home: Path) -> int:
+def make(home: Path) -> None:
+    """Make the home if it is missing, for its owner alone. Raises ConfigurationError if it cannot be written to."""
     try:
         home.mkdir(mode=0o700, parents=True, exist_ok=True)
         if not os.access(home, os.W_OK | os.X_OK):
-            raise PermissionError(None, "Permission denied")
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    except OSError as error:
+        raise _unusable(home, error) from error
+
+
+def _open(home: Path) -> int:
+    make(home)
+    try:
         return os.open(home / LOCK_NAME, os.O_RDWR | os.O_CREAT, 0o600)
     except OSError as error:
-        raise ConfigurationError(f"The home {home.absolute()} cannot be written to: {error.strerror}.") from error
+        raise _unusable(home, error) from error
+
+
+def _unusable(home: Path, error: OSError) -> ConfigurationError:
+    return ConfigurationError(f"The home {home.absolute()} cannot be written to: {error.strerror}.")
 
 
 def _holder(lock: int) -> int | None:

@@ -1,0 +1,88 @@
+"""The operator commands on a home of their own, without a service."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.support.stack import command, environment
+
+from rescind.cli.main import main
+
+
+@pytest.fixture(autouse=True)
+def _nowhere_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("RESCIND_HOME", "RESCIND_LEDGER_URL", "RESCIND_UPLOADS", "DATABASE_URL", "CELERY_BROKER_URL"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def examine(capsys: pytest.CaptureFixture[str], *, code: int) -> dict[str, dict[str, Any]]:
+    """The doctor's checks by name."""
+    assert main(["doctor", "--json"]) == code
+    return {check["name"]: check for check in json.loads(capsys.readouterr().out)}
+
+
+def test_doctor_before_the_first_start(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    checks = examine(capsys, code=0)
+    assert {name: check["verdict"] for name, check in checks.items()} == {"python": "ok", "home": "warn"}
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_doctor_after_migrate(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["migrate"]) == 0
+    checks = examine(capsys, code=0)
+    assert checks["ledger"]["verdict"] == "ok"
+    assert checks["target:default"]["verdict"] == "ok"
+    assert checks["service"]["verdict"] == "warn"
+
+
+def test_doctor_without_migrate(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / ".rescind").mkdir()
+    check = examine(capsys, code=1)["ledger"]
+    assert check["verdict"] == "fail"
+    assert "rescind migrate" in check["cure"]
+
+
+def test_doctor_says_what_helps(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    main(["migrate"])
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("RESCIND_UPLOADS", str(tmp_path / "file"))
+    capsys.readouterr()
+    assert main(["doctor"]) == 1
+    lines = capsys.readouterr().out.splitlines()
+    place = next(number for number, line in enumerate(lines) if line.startswith("FAIL  uploads: "))
+    assert "RESCIND_UPLOADS" in lines[place + 1]
+
+
+def test_migrate_twice(tmp_path: Path) -> None:
+    assert main(["migrate"]) == 0
+    assert main(["migrate"]) == 0
+    assert (tmp_path / ".rescind" / "ledger.db").exists()
+
+
+def test_migrate_into_a_home_that_cannot_be_made(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "file").touch()
+    assert main(["migrate", "--home", str(tmp_path / "file")]) == 2
+    assert "cannot be written to" in capsys.readouterr().err
+
+
+def test_purge_of_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    main(["migrate"])
+    capsys.readouterr()
+    assert main(["purge", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == {"uploads": 0, "tasks": 0}
+
+
+@pytest.mark.parametrize("name", ["api", "worker", "sweeper", "purge"])
+def test_without_a_ledger_it_is_said_what_to_run(name: str, tmp_path: Path) -> None:
+    (tmp_path / ".rescind").mkdir()
+    done = subprocess.run(command(name), check=False, capture_output=True, text=True, env=environment(), timeout=60)
+    assert done.returncode == 2
+    assert "The ledger has no tables yet: run `rescind migrate`" in done.stderr
+    assert "Traceback" not in done.stderr
