@@ -12,7 +12,7 @@ import pyarrow as pa
 import pytest
 
 from rescind.domain.schema import Column, Table, Type
-from rescind.errors import ConstraintViolated, RescindError, TransactionBroken
+from rescind.errors import ConstraintViolated, RescindError, TargetConflict, TransactionBroken
 from rescind.targets.sqlite.branch import SQLiteBranch
 from rescind.targets.sqlite.session import Session
 from rescind.targets.sqlite.writer import ROWS_PER_STATEMENT, VALUES_PER_CHUNK, python_values
@@ -122,6 +122,20 @@ def test_a_cancel_ends_a_long_write(branch: SQLiteBranch) -> None:
     with pytest.raises(RescindError):
         for_ever()
     timer.join()
+
+
+def test_a_cancel_between_two_statements_ends_the_write_before_the_next(
+    reopen: Callable[[], SQLiteBranch], sql: Callable[..., Any]
+) -> None:
+    sql("CREATE TABLE t(a INTEGER PRIMARY KEY, b TEXT)")
+    sql("CREATE TRIGGER late AFTER INSERT ON t WHEN new.a = 10 BEGIN SELECT cancelled(); END")
+    branch = reopen()
+    session: Any = branch.connection().connection.driver_connection
+    session.create_function("cancelled", 0, lambda: setattr(session, "cancelled", True))
+    with pytest.raises(TargetConflict):
+        branch.writer(T, ["a", "b"]).write(batch(10, 10 * ROWS_PER_STATEMENT))
+    session.cancelled = False
+    assert session.execute("SELECT count(*) FROM t").fetchone() == (ROWS_PER_STATEMENT,)
 
 
 def test_a_table_wider_than_sqlites_limit_of_parameters_still_fits(branch: SQLiteBranch) -> None:
