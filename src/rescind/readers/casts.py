@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 import pyarrow as pa
@@ -50,8 +50,7 @@ _YEAR_1 = pa.scalar(date.min)
 Values: TypeAlias = "pa.Array[Any]"
 
 
-@dataclass(frozen=True)
-class Failure:
+class Failure(NamedTuple):
     """A value that does not fit: its row in the array, and the reason in words."""
 
     row: int
@@ -149,17 +148,17 @@ _WHOLE: dict[Type, Callable[[pa.StringArray], Values | None]] = {
 
 def _cast_each(text: pa.StringArray, type_: Type) -> Cast:
     read = _EACH[type_]
-    values: list[object] = []
+    not_of_type, out_of_range = Reason.not_of_type.format(type=type_), Reason.out_of_range.format(type=type_)
+    values: list[object] = [None] * len(text)
     failures = []
     for row, value in enumerate(text.to_pylist()):
-        try:
-            values.append(None if value is None else read(value))
-        except ValueError:
-            failures.append(Failure(row, Reason.not_of_type.format(type=type_)))
-            values.append(None)
-        except OverflowError:
-            failures.append(Failure(row, Reason.out_of_range.format(type=type_)))
-            values.append(None)
+        if value is not None:
+            try:
+                values[row] = read(value)
+            except ValueError:
+                failures.append(Failure(row, not_of_type))
+            except OverflowError:
+                failures.append(Failure(row, out_of_range))
     return Cast(pa.array(values, ARROW[type_]), tuple(failures))
 
 

@@ -22,8 +22,8 @@ from rescind.readers.header import read_header
 from rescind.readers.inference import Holding, Inference
 from rescind.readers.pipeline import in_order
 from rescind.readers.reader import Source
-from rescind.readers.records import Block, Broken, Piece, TooLong, split
-from rescind.readers.rows import broken_row, null_where_na, typed_rows
+from rescind.readers.records import Block, Piece, Readable, TooLong, split
+from rescind.readers.rows import null_where_na, typed_rows
 
 _BATCH_ROWS = 50_000
 
@@ -49,8 +49,7 @@ class DelimitedReader:
             texts = map(null_where_na, fields.columns, fields.na)
             return fields.total, [column.holding(text) for column, text in zip(columns, texts, strict=True)]
 
-        nothing: tuple[int, list[Holding]] = (1, [None] * len(columns))
-        for total, holdings in self._results(look, lambda _: nothing, check):
+        for total, holdings in self._results(look, check):
             self._rows_read += total
             for column, holding in zip(columns, holdings, strict=True):
                 column.narrow(holding)
@@ -61,11 +60,11 @@ class DelimitedReader:
         placed = [(column, self.header.index(column.name)) for column in columns]
         kept: list[Reject] = []
         rejected = 0
-        for rows in self._results(lambda block: typed_rows(parse(block, len(self.header)), placed), broken_row, check):
+        for rows in self._results(lambda block: typed_rows(parse(block, len(self.header)), placed), check):
             kept += [replace(r, record=r.record + self._rows_read) for r in rows.rejects[: KEPT - len(kept)]]
             rejected += rows.rejected
             self._rows_read += rows.total
-            if rows.batch is not None and not rejected:
+            if not rejected:
                 yield from _bounded(rows.batch)
         if rejected:
             raise RowsRejected(f"Nothing was loaded: {_rows(rejected)} not fit; {kept[0]}.", kept, rejected)
@@ -83,26 +82,20 @@ class DelimitedReader:
     def close(self) -> None:
         """Nothing is open between two calls."""
 
-    def _results(
-        self, work: Callable[[Block], R], broken: Callable[[Broken], R], check: Callable[[], None]
-    ) -> Iterator[R]:
-        """What the functions make of the file's pieces, in order.
+    def _results(self, work: Callable[[Block], R], check: Callable[[], None]) -> Iterator[R]:
+        """What `work` makes of the file's blocks, in order.
 
         Raises InvalidEncoding, RecordTooLong and what `compression` raises.
         """
         self._rows_read = self._bytes_read = 0
 
         def handle(piece: Piece) -> R:
-            match piece:
-                case Block():
-                    return work(piece)
-                case Broken():
-                    return broken(piece)
-                case TooLong():
-                    raise _Overlong(piece.offset)
+            if isinstance(piece, TooLong):
+                raise _Overlong(piece.offset)
+            return work(piece)
 
         try:
-            yield from in_order(self._pieces(), handle, check)
+            yield from in_order(self._pieces(check), handle, check)
         except Undecodable as error:
             record = self._rows_read + error.records_before + 1
             raise InvalidEncoding(
@@ -114,15 +107,27 @@ class DelimitedReader:
                 f"limit of {self._source.max_record_bytes} bytes; perhaps a quote in it is not closed."
             ) from error
 
-    def _pieces(self) -> Iterator[Piece]:
+    def _pieces(self, check: Callable[[], None]) -> Iterator[Piece]:
         with closing(compression.expand(self._source)) as stream:
             skipped = 0
             while skipped < self._begin:
                 skipped += len(stream.read(self._begin - skipped))
-            for piece in split(stream, self._begin, self._source.max_record_bytes):
+            for piece in split(_Checked(stream, check), self._begin, self._source.max_record_bytes, len(self.header)):
                 self._bytes_read = stream.consumed
                 yield piece
             self._bytes_read = stream.consumed
+
+
+class _Checked:
+    """A stream that calls `check` before each read: a long record is many reads and no piece yet."""
+
+    def __init__(self, stream: Readable, check: Callable[[], None]) -> None:
+        self._stream = stream
+        self._check = check
+
+    def read(self, size: int) -> bytes:
+        self._check()
+        return self._stream.read(size)
 
 
 class _Overlong(Exception):

@@ -34,10 +34,10 @@ class Undecodable(Exception):
 
 @dataclass(frozen=True)
 class Malformed:
-    """A record of the block (counted from 0) whose number of fields is `found`."""
+    """A record of the block (counted from 0) whose number of fields is `found`; None if that cannot be told."""
 
     record: int
-    found: int
+    found: int | None
     text: str
 
 
@@ -59,19 +59,35 @@ class Fields:
 def parse(block: Block, width: int) -> Fields:
     """The fields of a block, `width` to a record. Raises Undecodable."""
     _require_utf8(block, width)
-    columns, malformed = _parse(block.data, width, [""])
-    rows = len(columns[0])
-    total = rows + len(malformed)
-    records = np.delete(np.arange(total), [bad.record for bad in malformed])
-    return Fields(columns, _unquoted_na(block.data, columns), records, malformed, total)
+    data = _without_broken(block)
+    columns, misshapen = _parse(data, width, [""])
+    total = len(columns[0]) + len(misshapen) + len(block.broken)
+    records = np.delete(np.arange(total), [broken.record for broken in block.broken])
+    malformed = [Malformed(int(records[row]), found, text) for row, found, text in misshapen]
+    malformed += [Malformed(b.record, None, block.data[b.start : b.end].decode()) for b in block.broken]
+    rows = np.delete(records, [row for row, _, _ in misshapen])
+    return Fields(columns, _unquoted_na(data, columns), rows, tuple(malformed), total)
 
 
-def _parse(data: bytes, width: int, nulls: list[str]) -> tuple[tuple[pa.StringArray, ...], tuple[Malformed, ...]]:
-    malformed: list[Malformed] = []
+def _without_broken(block: Block) -> bytes:
+    if not block.broken:
+        return block.data
+    bounds = [0, *(bound for broken in block.broken for bound in (broken.start, broken.end)), len(block.data)]
+    return b"".join(block.data[start:end] for start, end in zip(bounds[::2], bounds[1::2], strict=True))
+
+
+#: A row that has not `width` fields: its number in the data (counted from 0), how many it has, and its text.
+_Misshapen = tuple[int, int, str]
+
+
+def _parse(data: bytes, width: int, nulls: list[str]) -> tuple[tuple[pa.StringArray, ...], list[_Misshapen]]:
+    if not data:
+        return (pa.array([], pa.string()),) * width, []  # the parser takes that for an error
+    misshapen: list[_Misshapen] = []
 
     def skip(row: arrow_csv.InvalidRow) -> Literal["skip"]:
         assert row.number is not None  # it is known where one thread parses
-        malformed.append(Malformed(row.number - 1, row.actual_columns, row.text))
+        misshapen.append((row.number - 1, row.actual_columns, row.text))
         return "skip"
 
     names = [str(i) for i in range(width)]
@@ -93,7 +109,7 @@ def _parse(data: bytes, width: int, nulls: list[str]) -> tuple[tuple[pa.StringAr
             quoted_strings_can_be_null=False,
         ),
     )
-    return tuple(_whole(column) for column in table.columns), tuple(malformed)
+    return tuple(_whole(column) for column in table.columns), misshapen
 
 
 def _whole(column: pa.ChunkedArray[pa.StringScalar]) -> pa.StringArray:
@@ -129,6 +145,15 @@ def _require_utf8(block: Block, width: int) -> None:
     try:
         block.data.decode()
     except UnicodeDecodeError as error:
-        start = whole_records(block.data[: error.start])
-        before = parse(Block(block.data[:start], block.offset), width).total if start else 0
-        raise Undecodable(block.data[error.start], block.offset + error.start, before) from error
+        before = _before(block, error.start)
+        raise Undecodable(
+            block.data[error.start], block.offset + error.start, parse(before, width).total if before.data else 0
+        ) from error
+
+
+def _before(block: Block, position: int) -> Block:
+    """The whole records before the one that the byte at `position` belongs to."""
+    broken = tuple(broken for broken in block.broken if broken.end <= position)
+    start = broken[-1].end if broken else 0
+    end = min([position, *(other.start for other in block.broken[len(broken) :])])
+    return Block(block.data[: start + whole_records(block.data[start:end])], block.offset, broken)

@@ -2,7 +2,7 @@
 
 A quote opens a field only as its first byte, closes it only as its last, and stands for itself only doubled
 inside a quoted field. Parsers that read more into it disagree with each other, so a record that breaks the
-rule is handed on as a `Broken` piece. Records end with LF, CRLF or CR outside quotes, mixed as they like.
+rule is marked as `Broken`. Records end with LF, CRLF or CR outside quotes, mixed as they like.
 """
 
 from __future__ import annotations
@@ -17,10 +17,13 @@ import numpy.typing as npt
 
 #: Bytes read at a time, and with them the usual size of a block: about 20,000 rows of 100 bytes.
 BLOCK_BYTES = 2 * 1024 * 1024
+#: A block's size where records are looked at one by one: a stop would wait seconds for the usual size.
+_SLOW_BLOCK_BYTES = 128 * 1024
 
 _QUOTE, _COMMA, _LF, _CR = (ord(c) for c in '",\n\r')
 _FIELD = rb'(?:"[^"]*+(?:""[^"]*+)*+"|[^",\r\n]*+)'
 _FIELDS = re.compile(_FIELD + rb"(?:," + _FIELD + rb")*+")
+_EMPTY_LINES = (b"\n", b"\r\n", b"\r")
 _LINE_END = re.compile(rb"\r\n|\r|\n")
 
 _Bytes = npt.NDArray[np.uint8]
@@ -28,19 +31,24 @@ _Positions = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
-class Block:
-    """Whole records, well quoted. `offset` is where it stands in the file, in plain bytes."""
+class Broken:
+    """A record with a quote that is not closed or stands in the wrong place.
 
-    data: bytes
-    offset: int
+    It is the bytes from `start` to `end` of its block, and the block's record of that number, counted from 0.
+    """
+
+    start: int
+    end: int
+    record: int
 
 
 @dataclass(frozen=True)
-class Broken:
-    """One record with a quote that is not closed or stands in the wrong place."""
+class Block:
+    """Whole records, well quoted but for the `broken` ones. `offset` is where it stands in the file, in plain bytes."""
 
     data: bytes
     offset: int
+    broken: tuple[Broken, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -50,23 +58,23 @@ class TooLong:
     offset: int
 
 
-Piece = Block | Broken | TooLong
+Piece = Block | TooLong
 
 
 class Readable(Protocol):
     def read(self, size: int) -> bytes: ...
 
 
-def split(stream: Readable, offset: int, max_record_bytes: int) -> Iterator[Piece]:
-    """The rest of `stream`, which stands at `offset`, in pieces and in order."""
+def split(stream: Readable, offset: int, max_record_bytes: int, width: int) -> Iterator[Piece]:
+    """The rest of `stream`, which stands at `offset`, in pieces and in order. Records have `width` fields."""
     rest = b""
     fresh = stream.read(BLOCK_BYTES)
     while fresh or rest:
         data = rest + fresh
         used = 0
-        for piece in _cut(data, offset, final=not fresh):
-            yield from _within(piece, max_record_bytes)
-            used += len(piece.data)
+        for piece in _cut(data, offset, max_record_bytes, width, final=not fresh):
+            yield piece
+            used += len(piece.data) if isinstance(piece, Block) else 0
         rest = data[used:]
         offset += used
         if len(rest) > max_record_bytes:
@@ -97,17 +105,24 @@ def whole_records(data: bytes) -> int:
 def well_quoted(record: bytes) -> bool:
     """Whether one record, with or without its line end, keeps the rule."""
     match = _FIELDS.match(record)
-    return match is not None and record[match.end() :] in (b"", b"\n", b"\r\n", b"\r")
+    return match is not None and record[match.end() :] in (b"", *_EMPTY_LINES)
 
 
-def _cut(data: bytes, offset: int, final: bool) -> Iterator[Block | Broken]:
-    """The whole records in `data`, in as few pieces as possible; what may go on in the next bytes is left."""
+def _cut(data: bytes, offset: int, limit: int, width: int, final: bool) -> Iterator[Piece]:
+    """The whole records in `data`, as one block, and what follows if it is too long; what may go on is left."""
     if _QUOTE in data and not _all_well_quoted(data, final):
-        yield from _cut_record_by_record(data, offset, final)
+        yield from _cut_record_by_record(data, offset, limit, width, final)
         return
     end = len(data) if final else whole_records(data)
+    if end <= limit:
+        long = None
+    else:
+        long = _first_longer(data[:end], limit)
+        end = end if long is None else long
     if end:
         yield Block(data[:end], offset)
+    if long is not None:
+        yield TooLong(offset + end)
 
 
 def _all_well_quoted(data: bytes, final: bool) -> bool:
@@ -146,34 +161,32 @@ def _ends(data: bytes) -> _Positions:
     return ends
 
 
-def _cut_record_by_record(data: bytes, offset: int, final: bool) -> Iterator[Block | Broken]:
-    start = good = 0
-    while start < len(data) and (end := first_record(data, start, final)) is not None:
-        if not well_quoted(data[start:end]):
-            if good < start:
-                yield Block(data[good:start], offset + good)
-            yield Broken(data[start:end], offset + start)
-            good = end
+def _cut_record_by_record(data: bytes, offset: int, limit: int, width: int, final: bool) -> Iterator[Piece]:
+    """As `_cut`, slowly and so in smaller blocks."""
+    begin = start = count = 0
+    broken: list[Broken] = []
+    end: int | None = 0
+    while start < len(data) and (end := first_record(data, start, final)) is not None and end - start <= limit:
+        record = data[start:end]
+        if not well_quoted(record):
+            broken.append(Broken(start - begin, end - begin, count))
+        count += width == 1 or record not in _EMPTY_LINES
         start = end
-    if good < start:
-        yield Block(data[good:start], offset + good)
+        if start - begin >= _SLOW_BLOCK_BYTES:
+            yield Block(data[begin:start], offset + begin, tuple(broken))
+            begin, count, broken = start, 0, []
+    if begin < start:
+        yield Block(data[begin:start], offset + begin, tuple(broken))
+    if start < len(data) and end is not None:
+        yield TooLong(offset + start)
 
 
-def _within(piece: Block | Broken, limit: int) -> Iterator[Piece]:
-    """The piece, or what comes before its first record that is longer than the limit."""
-    if len(piece.data) <= limit:
-        yield piece
-        return
-    ends = _ends(piece.data) + 1 if isinstance(piece, Block) else np.empty(0, np.int64)
+def _first_longer(data: bytes, limit: int) -> int | None:
+    """Where the first record begins that is longer than the limit, line end included."""
+    ends = _ends(data) + 1
     starts = np.insert(ends, 0, 0)
-    long = np.flatnonzero(np.append(ends, len(piece.data)) - starts > limit)
-    if not len(long):
-        yield piece
-        return
-    start = int(starts[long[0]])
-    if start:
-        yield Block(piece.data[:start], piece.offset)
-    yield TooLong(piece.offset + start)
+    longer = starts[np.append(ends, len(data)) - starts > limit]
+    return int(longer[0]) if len(longer) else None
 
 
 def _open_quote(data: bytes, start: int, position: int) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -13,8 +14,7 @@ import pyarrow.compute as pc
 from rescind.domain.rejects import KEPT, Reason, Reject, shorten
 from rescind.domain.schema import Column, Type
 from rescind.readers.casts import Failure, Values, cast
-from rescind.readers.fields import Fields, Malformed, Undecodable
-from rescind.readers.records import Broken
+from rescind.readers.fields import Fields, Malformed
 
 #: Types whose values may well be the letters NA.
 _KEEPS_NA = (Type.text, Type.binary)
@@ -27,15 +27,24 @@ class Rows:
     1 within these. `batch` may be written only if there are none.
     """
 
-    batch: pa.RecordBatch | None
+    batch: pa.RecordBatch
     rejects: tuple[Reject, ...]
     rejected: int
     total: int
 
 
+class _Misfit(NamedTuple):
+    """A value that does not fit its column, which stands at `position` in the file."""
+
+    column: Column
+    position: int
+    failure: Failure
+
+
 def typed_rows(fields: Fields, columns: Sequence[tuple[Column, int]]) -> Rows:
     """Rows of these columns, in this order; each comes with its position in the file."""
-    rejects = {bad.record: _malformed(bad, len(fields.columns)) for bad in fields.malformed}
+    # The first thing wrong with each record; a file in which all are wrong is not to take long.
+    wrong: dict[int, Malformed | _Misfit] = {bad.record: bad for bad in fields.malformed}
     arrays: dict[str, Values] = {}
     for column, position in sorted(columns, key=lambda placed: placed[1]):
         text = fields.columns[position]
@@ -44,21 +53,10 @@ def typed_rows(fields: Fields, columns: Sequence[tuple[Column, int]]) -> Rows:
         values = cast(text, column.type)
         arrays[column.name] = values.values
         for failure in (*values.failures, *_forbidden_nulls(column, text)):
-            record = int(fields.records[failure.row])
-            if record not in rejects:
-                rejects[record] = _misfit(record, column, fields.columns[position][failure.row].as_py(), failure)
+            wrong.setdefault(int(fields.records[failure.row]), _Misfit(column, position, failure))
     batch = pa.RecordBatch.from_arrays([arrays[c.name] for c, _ in columns], names=[c.name for c, _ in columns])
-    first = tuple(rejects[record] for record in sorted(rejects)[:KEPT])
-    return Rows(batch, first, len(rejects), fields.total)
-
-
-def broken_row(piece: Broken) -> Rows:
-    """A record that cannot be taken apart. Raises Undecodable."""
-    try:
-        text = piece.data.decode()
-    except UnicodeDecodeError as error:
-        raise Undecodable(piece.data[error.start], piece.offset + error.start, 0) from error
-    return Rows(None, (Reject(1, None, shorten(text.rstrip("\r\n")), Reason.quotes),), 1, 1)
+    first = tuple(_reject(record, wrong[record], fields) for record in sorted(wrong)[:KEPT])
+    return Rows(batch, first, len(wrong), fields.total)
 
 
 def null_where_na(text: pa.StringArray, na: npt.NDArray[np.bool_] | None) -> pa.StringArray:
@@ -76,10 +74,16 @@ def _forbidden_nulls(column: Column, text: pa.StringArray) -> list[Failure]:
     return [Failure(int(row), Reason.null) for row in np.flatnonzero(text.is_null().to_numpy(zero_copy_only=False))]
 
 
-def _malformed(bad: Malformed, expected: int) -> Reject:
-    reason = Reason.too_few_fields if bad.found < expected else Reason.too_many_fields
-    return Reject(bad.record + 1, None, shorten(bad.text), reason.format(found=bad.found, expected=expected))
+def _reject(record: int, wrong: Malformed | _Misfit, fields: Fields) -> Reject:
+    if isinstance(wrong, _Misfit):
+        value: str | None = fields.columns[wrong.position][wrong.failure.row].as_py()
+        return Reject(record + 1, wrong.column.name, None if value is None else shorten(value), wrong.failure.reason)
+    reason = _shape(wrong.found, len(fields.columns))
+    return Reject(record + 1, None, shorten(wrong.text.rstrip("\r\n")), reason)
 
 
-def _misfit(record: int, column: Column, value: str | None, failure: Failure) -> Reject:
-    return Reject(record + 1, column.name, None if value is None else shorten(value), failure.reason)
+def _shape(found: int | None, expected: int) -> str:
+    if found is None:
+        return Reason.quotes
+    reason = Reason.too_few_fields if found < expected else Reason.too_many_fields
+    return reason.format(found=found, expected=expected)

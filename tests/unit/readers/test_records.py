@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Iterator
+from itertools import groupby
+from operator import itemgetter
 
 import pytest
 from hypothesis import given
@@ -12,7 +15,7 @@ from tests.support.reading import Files
 
 from rescind.domain.rejects import Reason, Reject
 from rescind.domain.schema import Type
-from rescind.readers.records import Block, Broken, split
+from rescind.readers.records import Block, split
 
 TOO_LONG = 10**9
 
@@ -72,23 +75,32 @@ def test_rejects_of_all_kinds_come_in_order_one_for_a_record(files: Files) -> No
 ALPHABET = st.sampled_from(['"', ",", "\n", "\r\n", "\r", "a", "é", '""', '",', '\n"'])
 
 
+def joined(parts: list[tuple[bytes, bool]]) -> Iterator[tuple[bytes, bool]]:
+    """The parts, with those that are not broken made one where they meet."""
+    for broken, group in groupby(filter(itemgetter(0), parts), key=itemgetter(1)):
+        data = [part for part, _ in group]
+        yield from [(part, True) for part in data] if broken else [(b"".join(data), False)]
+
+
 @given(st.lists(ALPHABET, max_size=40).map("".join), st.integers(1, 9))
 def test_however_the_bytes_arrive_the_pieces_are_the_same(text: str, size: int) -> None:
     data = text.encode()
 
-    def records(step: int) -> list[tuple[type, bytes]]:
-        found: list[tuple[type, bytes]] = []
+    def records(step: int) -> list[tuple[bytes, bool]]:
+        """What is broken, and what stands between."""
+        found: list[tuple[bytes, bool]] = []
         position = 0
-        for piece in split(Dribble(data, step), 0, TOO_LONG):
-            assert isinstance(piece, Block | Broken)
+        for piece in split(Dribble(data, step), 0, TOO_LONG, 2):
+            assert isinstance(piece, Block)
             assert piece.offset == position
             position += len(piece.data)
-            if found and found[-1][0] is type(piece) is Block:
-                found[-1] = (Block, found[-1][1] + piece.data)
-            else:
-                found.append((type(piece), piece.data))
-        assert position == len(data)
-        return found
+            end = 0
+            for broken in piece.broken:
+                found += [(piece.data[end : broken.start], False), (piece.data[broken.start : broken.end], True)]
+                end = broken.end
+            found.append((piece.data[end:], False))
+        assert b"".join(part for part, _ in found) == data
+        return [*joined(found)]
 
     assert records(size) == records(len(data) + 1)
 
@@ -99,7 +111,8 @@ def test_every_block_of_a_well_written_file_ends_with_a_record(table: list[list[
     csv.writer(file).writerows(table)
     data = file.getvalue().encode()
     found: list[list[str]] = []
-    for piece in split(Dribble(data, size), 0, TOO_LONG):
+    for piece in split(Dribble(data, size), 0, TOO_LONG, 2):
         assert isinstance(piece, Block)
+        assert not piece.broken
         found += csv.reader(io.StringIO(piece.data.decode(), newline=""), strict=True)
     assert found == table
