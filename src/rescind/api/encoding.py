@@ -12,30 +12,31 @@ from decimal import Decimal
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from pyarrow import csv
 
 from rescind.domain.schema import Type
 
-_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), check_circular=False).encode
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
-
-def json_rows(batch: pa.RecordBatch) -> str:
-    """The rows as JSON objects, separated by commas."""
-    return _encode(objects(batch))[1:-1]
-
-
-def ndjson_rows(batch: pa.RecordBatch) -> bytes:
-    """The rows as JSON objects, a line each."""
-    return "".join(_encode(row) + "\n" for row in objects(batch)).encode()
+#: What may not stand in a JSON text as it is.
+_SPECIAL = r'["\\\x00-\x1f]'
 
 
 def json_array(batches: Iterable[pa.RecordBatch]) -> Iterator[bytes]:
     """What stands between the brackets of an array of all rows."""
-    separator = ""
+    separator = b""
     for batch in batches:
         if batch.num_rows:
-            yield (separator + json_rows(batch)).encode()
-            separator = ","
+            yield separator + _joined(batch, ",")
+            separator = b","
+
+
+def ndjson(batches: Iterable[pa.RecordBatch]) -> Iterator[bytes]:
+    """The rows as JSON objects, a line each."""
+    for batch in batches:
+        if batch.num_rows:
+            yield _joined(batch, "\n") + b"\n"
 
 
 def csv_document(names: Sequence[str], batches: Iterable[pa.RecordBatch]) -> Iterator[bytes]:
@@ -49,9 +50,8 @@ def csv_document(names: Sequence[str], batches: Iterable[pa.RecordBatch]) -> Ite
 
 def objects(batch: pa.RecordBatch) -> list[dict[str, Any]]:
     """The rows by column name, as JSON values."""
-    names = batch.schema.names
-    columns = [_values(batch.column(n)) for n in range(batch.num_columns)]
-    return [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
+    rows: list[dict[str, Any]] = json.loads(b"[" + b"".join(json_array([batch])) + b"]")
+    return rows
 
 
 def plain(value: Any) -> Any:
@@ -73,20 +73,39 @@ def from_plain(value: Any, kind: Type) -> Any:
     return value
 
 
-def _values(column: pa.Array[Any]) -> list[Any]:
-    values: list[Any] = column.to_pylist()
+def _joined(batch: pa.RecordBatch, separator: str) -> bytes:
+    """The rows as JSON objects. Whole columns are put together at once: no Python object is made for a row."""
+    parts: list[Any] = []
+    for name, column in zip(batch.schema.names, batch.columns, strict=True):
+        parts += [f"{',' if parts else '{'}{_encode(name)}:", _texts(column)]
+    rows = pc.binary_join_element_wise(*parts, "}", "")
+    whole = pa.ListArray.from_arrays([0, len(rows)], rows)
+    joined: Any = pc.binary_join(whole, separator)
+    return bytes(joined[0].as_buffer())
+
+
+def _texts(column: pa.Array[Any]) -> pa.Array[Any]:
+    """Each value as JSON."""
     kind = column.type
-    if pa.types.is_string(kind) or pa.types.is_integer(kind) or pa.types.is_boolean(kind):
-        return values
-    return [None if value is None else plain(value) for value in values]
+    texts: Any  # the kernels take constants for arrays, and their type hints do not know it
+    if pa.types.is_integer(kind) or pa.types.is_boolean(kind):
+        texts = column.cast(pa.string())
+    elif pa.types.is_string(kind) and not pc.any(pc.match_substring_regex(column, _SPECIAL)).as_py():
+        quote: Any = '"'
+        texts = pc.binary_join_element_wise(quote, column, quote, "")
+    else:
+        texts = pa.array([_encode(plain(value)) for value in column.to_pylist()], pa.string())
+    null: Any = "null"
+    filled: pa.Array[Any] = pc.fill_null(texts, null)
+    return filled
 
 
 def _printable(batch: pa.RecordBatch) -> dict[str, pa.Array[Any]]:
     """Columns that CSV can hold: bytes as base64."""
     columns: dict[str, pa.Array[Any]] = {}
     for name, column in zip(batch.schema.names, batch.columns, strict=True):
-        binary = pa.types.is_binary(column.type) or pa.types.is_large_binary(column.type)
-        columns[name] = pa.array(_values(column), pa.string()) if binary else column
+        binary = pa.types.is_binary(column.type)
+        columns[name] = pa.array([plain(value) for value in column.to_pylist()], pa.string()) if binary else column
     return columns
 
 

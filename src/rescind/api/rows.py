@@ -112,7 +112,7 @@ def _json(table: Table, batches: Iterator[pa.RecordBatch]) -> Iterator[bytes]:
 
 
 def _ndjson(table: Table, batches: Iterator[pa.RecordBatch]) -> Iterator[bytes]:
-    return map(encoding.ndjson_rows, batches)
+    return encoding.ndjson(batches)
 
 
 def _csv(table: Table, batches: Iterator[pa.RecordBatch]) -> Iterator[bytes]:
