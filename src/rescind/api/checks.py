@@ -22,7 +22,7 @@ def check_at_once(name: str, args: dict[str, Any]) -> None:
     elif name == "clear":
         check_table(checked["table"], may_miss=checked["made_by_rescind"])
     elif name == "generate":
-        check_table(checked["table"], may_miss=True)
+        refuse_hidden(checked["table"])
 
 
 def check_table(name: str, *, may_miss: bool) -> Table | None:
@@ -30,8 +30,7 @@ def check_table(name: str, *, may_miss: bool) -> Table | None:
 
     Raises UnknownTable, also for a table of Rescind's own.
     """
-    if hidden(name):
-        raise UnknownTable(f"There is no table {name}.")
+    refuse_hidden(name)
     with suppress(TargetUnavailable, TargetBusy):
         try:
             return services().catalog().table(name)
@@ -39,6 +38,12 @@ def check_table(name: str, *, may_miss: bool) -> Table | None:
             if not may_miss:
                 raise
     return None
+
+
+def refuse_hidden(name: str) -> None:
+    """Raise UnknownTable for a name that callers may neither see nor make."""
+    if hidden(name):
+        raise UnknownTable(f"There is no table {name}.")
 
 
 def check_load(name: str, upload: Upload, *, create: bool) -> None:

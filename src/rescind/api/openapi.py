@@ -8,7 +8,7 @@ from typing import Any
 from apiflask import APIFlask
 from pydantic import BaseModel
 
-from rescind.api import schemas
+from rescind.api import idempotency, schemas
 from rescind.api.problems import MEDIA_TYPE
 from rescind.tasks.registry import TaskRegistry
 
@@ -31,6 +31,13 @@ _MEANING = {
     503: "A part of the service does not answer, or too many requests wait.",
     504: "The task had not ended when the time was over.",
     507: "No space is left.",
+}
+_IDEMPOTENCY_KEY = {
+    "name": idempotency.HEADER,
+    "in": "header",
+    "required": False,
+    "description": "The same request with the same key makes one task, however often it is sent.",
+    "schema": {"type": "string", "pattern": idempotency.KEY_PATTERN},
 }
 _ALWAYS = (422, 503)  #: any request may carry an unknown query parameter, or find the ledger away
 
@@ -62,6 +69,8 @@ def complete(spec: dict[str, Any], registry: TaskRegistry, most_rows: int) -> di
                 operation["responses"].setdefault("403", problems(403)[403])
             if "202" in operation["responses"]:
                 _add_accepted_headers(operation)
+                if method != "get":
+                    operation.setdefault("parameters", []).append(_IDEMPOTENCY_KEY)
             for parameter in operation.get("parameters", ()):
                 if parameter["name"] == "num":
                     parameter.update(number("num", most_rows))
@@ -115,15 +124,6 @@ def _add_accepted_headers(operation: dict[str, Any]) -> None:
         "Location": {"description": "The task.", "schema": {"type": "string"}},
         "Retry-After": {"description": "Seconds.", "schema": {"type": "integer"}},
     }
-    operation.setdefault("parameters", []).append(
-        {
-            "name": "Idempotency-Key",
-            "in": "header",
-            "required": False,
-            "description": "The same request with the same key makes one task, however often it is sent.",
-            "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"},
-        }
-    )
 
 
 def _add_file_body(spec: dict[str, Any]) -> None:

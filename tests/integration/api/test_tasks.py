@@ -246,7 +246,7 @@ def test_case_19_two_at_once_make_one_task(service: Service) -> None:
 @pytest.mark.parametrize("key", ["", "x" * 256, "caf\u00e9"])
 def test_a_key_that_is_none(service: Service, key: str) -> None:
     body = {"task": "generate", "args": {"rows": 5}}
-    answer = service.client.post("/v1/tasks", json=body, headers={"Idempotency-Key": key.encode("latin-1")})
+    answer = service.client.post("/v1/tasks", json=body, headers={b"Idempotency-Key": key.encode("latin-1")})
     assert answer.status_code == 422
     assert service.tasks() == []
 
