@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from rescind.domain.states import DONE, State, allowed
 from tests.crash.observed import Contents, Observed
+
+from rescind.domain.states import DONE, State, allowed
 
 Invariant = Callable[[Observed], Iterator[str]]
 
@@ -30,7 +31,7 @@ def i3_decided_branches_are_safe(o: Observed) -> Iterator[str]:
     """While the ledger says `committing`, every two-phase branch is prepared or has its marker."""
     for branch in o.committing:
         if not branch.listed and not branch.marked:
-            yield f"attempt {branch.attempt} was decided while its branch {branch.branch} was neither prepared nor marked"
+            yield f"attempt {branch.attempt} was decided, and its branch {branch.branch} is neither prepared nor marked"
 
 
 def i4_nothing_is_left(o: Observed) -> Iterator[str]:

@@ -6,6 +6,12 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 
+from tests.crash.bodies import FIRST_KEY
+from tests.crash.observed import BranchSeen, MarkerSeen, Observed
+from tests.crash.scenario import Act, Job
+from tests.crash.traps import lines
+from tests.crash.world import Parts, World, put, stranger
+
 from rescind.domain.states import State
 from rescind.domain.task import Task
 from rescind.errors import ConstraintViolated, RescindError
@@ -13,11 +19,6 @@ from rescind.ledger import events, tasks, uploads
 from rescind.ledger.engine import now
 from rescind.targets.sqlite.target import SQLiteTarget
 from rescind.targets.target import Target
-from tests.crash.bodies import FIRST_KEY
-from tests.crash.observed import BranchSeen, MarkerSeen, Observed
-from tests.crash.scenario import Act, Job
-from tests.crash.traps import lines
-from tests.crash.world import Parts, World, put, stranger
 
 LOCK_SECONDS = 1.0
 
@@ -153,5 +154,3 @@ def _memory_locks(world: World, name: str) -> Iterator[str]:
     finally:
         branch.rollback()
         branch.close()
-
-

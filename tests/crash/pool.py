@@ -22,7 +22,9 @@ Result = dict[str, Any]
 
 def log_path() -> Path:
     """Where each run leaves its line."""
-    return Path(os.environ.get("RESCIND_CRASH_LOG") or Path(tempfile.gettempdir()) / f"rescind-crash-{os.getpid()}.jsonl")
+    return Path(
+        os.environ.get("RESCIND_CRASH_LOG") or Path(tempfile.gettempdir()) / f"rescind-crash-{os.getpid()}.jsonl"
+    )
 
 
 def run_all(scenarios: Iterable[Scenario]) -> list[Result]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from rescind.failpoints import NAMES
 from tests.crash.scenario import Act, Job, Place, Scenario, Trap
+
+from rescind.failpoints import NAMES
 
 #: Points that every attempt at `write` passes.
 EVERYWHERE = (
@@ -40,6 +41,12 @@ ELSEWHERE = frozenset(
     }
 )  # fmt: skip
 
+#: Points that the second branch of an attempt passes, at which hit.
+SECOND_BRANCH = (
+    ("branch.before_register", 2), ("branch.after_start", 2), ("branch.mid_data", 5), ("branch.before_marker", 2),
+    ("branch.after_marker", 2),
+)  # fmt: skip
+
 #: What leaves a two-phase branch prepared, and a one-phase branch decided but not committed.
 PREPARED = Trap("prepare.after")
 DECIDED = Trap("commit1p.before")
@@ -47,42 +54,58 @@ LOST = Trap("branch.after_data")
 
 
 def roads(place: Place) -> dict[str, Scenario]:
-    """The runs that reach each point at that place and are killed there."""
+    """The runs that reach each point at that place and are killed there.
+
+    An SQLite file and a memory server have them all; the other places what is done differently there.
+    """
+    found: dict[str, Scenario] = {}
+    if place in (Place.sqlite, Place.memory):
+        found |= _of_any_target(Scenario(0, place))
     write = Scenario(0, place)
+    if has_one_phase(place):
+        found |= {point: _worker(write, point) for point in ONE_PHASE}
+        found |= {point: _recoverer(write, DECIDED, point) for point in TOMBSTONE}
+    if has_two_phases(place):
+        found |= {point: _worker(write, point) for point in (*PREPARE, *TWO_PHASE)}
+        found["abort.sent_no_reply"] = _recoverer(write, PREPARED, "abort.sent_no_reply")
+    if len(place.targets) == 2:
+        found |= {f"{p} in the second branch": _worker(write, p, at) for p, at in SECOND_BRANCH}
+        found |= {f"{point} of a commit": _recoverer(write, Trap("decide.after"), point) for point in RECOVERY}
+    if place is Place.pair:
+        found |= {f"{p} in the second branch": _worker(write, p, 2) for p in (*PREPARE, *TWO_PHASE)}
+    return found
+
+
+def has_one_phase(place: Place) -> bool:
+    """Whether a branch there commits in one phase."""
+    return place not in (Place.memory, Place.pair)
+
+
+def has_two_phases(place: Place) -> bool:
+    """Whether a branch there is prepared first."""
+    return place not in (Place.sqlite, Place.one_phase)
+
+
+def _of_any_target(write: Scenario) -> dict[str, Scenario]:
     found = {point: _worker(write, point) for point in EVERYWHERE}
     found |= {point: _worker(replace(write, job=Job.slow), point) for point in HEARTBEAT}
     found |= {point: _worker(replace(write, job=Job.fail), point) for point in OWN_ABORT}
     found |= {f"{point} in the worker": _worker(replace(write, job=Job.fail), point) for point in ABORT}
     found |= {point: _recoverer(write, LOST, point) for point in (*ABORT, *RECOVERY)}
-    found |= {f"{point} of a commit": _recoverer(write, Trap("decide.after"), point) for point in RECOVERY}
-    if place not in (Place.memory, Place.pair):
-        found |= {point: _worker(write, point) for point in ONE_PHASE}
-        found |= {point: _recoverer(write, DECIDED, point) for point in TOMBSTONE}
-    if place not in (Place.sqlite, Place.one_phase):
-        found |= {point: _worker(write, point) for point in (*PREPARE, *TWO_PHASE)}
-        found["abort.sent_no_reply"] = _recoverer(write, PREPARED, "abort.sent_no_reply")
-    if place in (Place.pair, Place.mixed, Place.mixed_memory):
-        second = [p for p in found if p.startswith("branch.") and p != "branch.after_data"]
-        second += [*PREPARE, *TWO_PHASE] if place is Place.pair else []
-        later = {"branch.mid_data": 5}
-        found |= {f"{p} in the second branch": _worker(write, p, later.get(p, 2)) for p in second}
-    if len(place.targets) == 1:
-        found["upload.changed_file"] = _worker(replace(write, job=Job.load), "upload.changed_file")
+    found["upload.changed_file"] = _worker(replace(write, job=Job.load), "upload.changed_file")
     return found
 
 
 def three_deaths(place: Place) -> dict[str, Scenario]:
-    """Recovery is killed three times in a row, at each point of its own."""
+    """Recovery is killed three times in a row at each point that it comes to anew every time."""
+    if place in (Place.pair, Place.one_phase, Place.mixed_memory):
+        return {}
     write = Scenario(0, place)
-    reached = {point: LOST for point in ABORT}
-    reached |= {point: Trap("decide.after") for point in (*RECOVERY, "finish.before", "finish.sent_no_reply")}
-    if place not in (Place.memory, Place.pair):
+    reached = {point: LOST for point in (*ABORT, *RECOVERY) if point != "sweep.before_orphans"}
+    reached["finish.before"] = Trap("commit1p.after" if has_one_phase(place) else "decide.after")
+    if has_one_phase(place):
         reached |= {point: DECIDED for point in TOMBSTONE}
-    if place not in (Place.sqlite, Place.one_phase):
-        reached["abort.sent_no_reply"] = PREPARED
-    return {
-        point: replace(write, workers=(first,), recoverers=(Trap(point),) * 3) for point, first in reached.items()
-    }
+    return {point: replace(write, workers=(first,), recoverers=(Trap(point),) * 3) for point, first in reached.items()}
 
 
 def all_named() -> frozenset[str]:

@@ -13,9 +13,6 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from rescind.domain.states import DONE, State
-from rescind.ledger import tasks
-from rescind.telemetry import logs
 from tests.crash import mutants, traps
 from tests.crash.invariants import violations
 from tests.crash.observe import observe, sample
@@ -23,6 +20,10 @@ from tests.crash.observed import BranchSeen, Observed
 from tests.crash.processes import END_SECONDS, Process, fork, wait_for
 from tests.crash.scenario import Scenario, Trap, Wake
 from tests.crash.world import World
+
+from rescind.domain.states import DONE, State
+from rescind.ledger import tasks
+from rescind.telemetry import logs
 
 REST_SECONDS = 25.0  #: a task that has not come to rest by then is stuck
 PASS_SECONDS = 0.3  #: how long the last sweep goes on where branches can appear late
@@ -44,7 +45,7 @@ class Run:
 
     def go(self) -> tuple[Observed, list[str]]:
         """What was found, and every violation."""
-        self.task_id = self.world.submit()
+        self.task_id = self.task_id or self.world.submit()
         try:
             self._begin()
             if not wait_for(self._rested, REST_SECONDS):
@@ -185,17 +186,3 @@ def _sweep_on(world: World, seconds: float) -> None:
         timer = threading.Timer(seconds, sweeper.ended.set)
         timer.start()
         sweeper.run()
-
-
-def document(scenario: Scenario, observed: Observed, found: list[str], hits: list[str], seconds: float) -> dict[str, Any]:
-    """The line that a run leaves: what to repeat, how it ended, what was wrong."""
-    return {
-        "seed": scenario.seed,
-        "scenario": scenario.document(),
-        "hits": hits,
-        "state": observed.state,
-        "attempts": observed.attempt,
-        "stops": list(observed.stops),
-        "seconds": round(seconds, 3),
-        "violations": found,
-    }

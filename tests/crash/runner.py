@@ -18,15 +18,16 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, TextIO
 
-from rescind.process import die_with_parent
-from rescind.testing.memory import Operator, in_process
-from rescind.testing.memory.faults import Fault
-from tests.crash import pace, traps
-from tests.crash.run import Run, document
+from tests.crash import pace, stories, traps
+from tests.crash.run import Run
 from tests.crash.scenario import Scenario
 from tests.crash.world import World, make_template
 
-SHARED_MEMORY = Path("/dev/shm")  # noqa: S108
+from rescind.process import die_with_parent
+from rescind.testing.memory import Operator, in_process
+from rescind.testing.memory.faults import Fault
+
+SHARED_MEMORY = Path("/dev/shm")
 LEAST_FREE_BYTES = 256 * 1024**2
 LOCK_SECONDS = 1.0
 
@@ -78,13 +79,17 @@ def _one(scenario: Scenario, root: Path, servers: dict[str, str], operators: dic
         fault = scenario.fault
         operators[fault.target].arm(fault.verb, Fault(fault.fault), fault.nth, 0.05)
     begun = time.monotonic()
-    observed, found = Run(scenario, world).go()
-    hits = traps.lines(directory / "hits")
-    result = document(scenario, observed, found, hits, time.monotonic() - begun)
-    if not found:
-        shutil.rmtree(directory)
-        return result
-    return result | {"directory": str(directory), "events": list(observed.events)}
+    if scenario.story is None:
+        observed, found = Run(scenario, world).go()
+        facts = {"state": observed.state, "attempts": observed.attempt, "stops": list(observed.stops)}
+    else:
+        found, facts = stories.tell(scenario, world), {}
+    result = {"seed": scenario.seed, "scenario": scenario.document(), "hits": traps.lines(directory / "hits")}
+    result |= facts | {"seconds": round(time.monotonic() - begun, 3), "violations": found}
+    if found:
+        return result | {"directory": str(directory)}
+    shutil.rmtree(directory)
+    return result
 
 
 if __name__ == "__main__":

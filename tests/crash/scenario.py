@@ -99,6 +99,8 @@ class Scenario:
     fault: ServerFault | None = None
     lingers: bool = False  #: a worker whose attempt raised stays alive, as a pool's child does
     mutant: str | None = None
+    story: str | None = None  #: one of `stories.STORIES`, with its `trap`, instead of an attempt that dies
+    trap: Trap | None = None
 
     def document(self) -> dict[str, Any]:
         """JSON values."""
@@ -116,11 +118,12 @@ class Scenario:
         values["wake"] = Wake(values["wake"])
         values["workers"] = tuple(map(_trap, values["workers"]))
         values["recoverers"] = tuple(map(_trap, values["recoverers"]))
+        values["trap"] = _trap(values["trap"])
         values["fault"] = values["fault"] and ServerFault(**values["fault"])
         return cls(**values)
 
     def traps(self) -> list[Trap]:
-        return [trap for trap in (*self.workers, *self.recoverers) if trap is not None]
+        return [trap for trap in (self.trap, *self.workers, *self.recoverers) if trap is not None]
 
 
 def _trap(document: dict[str, Any] | None) -> Trap | None:

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cache
-
 import pytest
-
 from tests.crash.pool import Result, run_all, told
 from tests.crash.roads import roads, three_deaths, unnamed
 from tests.crash.scenario import Place, Scenario
@@ -20,8 +17,8 @@ def _all() -> dict[str, Scenario]:
     return found
 
 
-@cache
-def _results() -> dict[str, Result]:
+@pytest.fixture(scope="module")
+def results() -> dict[str, Result]:
     return dict(zip(_all(), run_all(_all().values()), strict=True))
 
 
@@ -31,7 +28,7 @@ def test_every_failpoint_has_a_road() -> None:
 
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("name", _all())
-def test_it_is_reached_and_nothing_is_partial_doubled_or_left(name: str) -> None:
-    scenario, result = _all()[name], _results()[name]
+def test_it_is_reached_and_nothing_is_partial_doubled_or_left(name: str, results: dict[str, Result]) -> None:
+    scenario, result = _all()[name], results[name]
     assert not result["violations"], told([result])
     assert result["hits"] == [trap.point for trap in scenario.traps()]

@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-
 from tests.crash.invariants import violations
 from tests.crash.observed import BranchSeen, MarkerSeen, Observed
 
@@ -65,7 +64,7 @@ def test_a_refused_one_phase_commit_may_make_a_late_stop_wrong() -> None:
     assert violations(replace(FAILED, events=turned, stops=("too-late",))) == []
 
 
-WRONG = {
+WRONG: dict[str, tuple[Observed, dict[str, Any]]] = {
     "I1 an attempt commits that was never decided": (COMMITTED, {"markers": (replace(MARKER, attempt=2),)}),
     "I2 two attempts commit": (COMMITTED, {"markers": (MARKER, replace(MARKER, attempt=2))}),
     "I3 decided without being prepared": (COMMITTED, {"committing": (BranchSeen(1, 0, listed=False, marked=False),)}),

@@ -9,10 +9,11 @@ import time
 from functools import partial
 from pathlib import Path
 
+from tests.crash.scenario import Act, Trap
+
 from rescind import failpoints
 from rescind.ledger import tasks
 from rescind.ledger.engine import Ledger
-from tests.crash.scenario import Act, Trap
 
 
 def note(path: Path, line: str) -> None:

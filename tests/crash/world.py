@@ -8,13 +8,15 @@ import json
 import shutil
 import sqlite3
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+from tests.crash.bodies import Row, input_rows
+from tests.crash.scenario import Job, Place, Scenario
 
 from rescind.domain.branch import BranchId, Protocol
 from rescind.domain.schema import Column, Table, Type
@@ -37,10 +39,9 @@ from rescind.transaction.recovery import Recovery
 from rescind.uploads.store import UploadStore
 from rescind.worker.run import Worker
 from rescind.worker.sweeper import Sweeper
-from tests.crash.bodies import Row, input_rows
-from tests.crash.scenario import Job, Place, Scenario
 
 BUSY_SECONDS = 3.0  #: how long a transaction of the ledger waits: longer than any process hangs in one
+SWEEP_SECONDS = 0.005
 GENERATED_ROWS, SEED = 40, 7
 BEFORE = [(n, f"user's {n}") for n in range(1, 6)]
 
@@ -77,16 +78,18 @@ class Parts:
             leaving=lambda: False,
         )
 
-    def sweeper(self, lease_seconds: float, sweep_seconds: float = 0.005, days: float = 30.0) -> Sweeper:
+    def sweeper(
+        self, lease_seconds: float, days: float = 30.0, publish: Callable[[str], None] = lambda task_id: None
+    ) -> Sweeper:
         return Sweeper(
             ledger=self.ledger,
             targets=self.targets,
             recovery=self.recovery,
             forgetter=Forgetter(self.ledger, self.targets, days),
             uploads=self.uploads,
-            publish=lambda task_id: None,
+            publish=publish,
             lease_seconds=lease_seconds,
-            sweep_seconds=sweep_seconds,
+            sweep_seconds=SWEEP_SECONDS,
         )
 
     def close(self) -> None:
@@ -295,9 +298,5 @@ def make_template(path: Path) -> None:
 
 def _generated() -> list[tuple[str, str]]:
     return [
-        (row["field1"], row["field2"])
-        for batch in generate.batches(GENERATED_ROWS, SEED)
-        for row in batch.to_pylist()
+        (row["field1"], row["field2"]) for batch in generate.batches(GENERATED_ROWS, SEED) for row in batch.to_pylist()
     ]
-
-
