@@ -11,7 +11,7 @@ STAMP := $(VENV)/.locked
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo up test crash lint format spec bench-quick lock clean spin-and-gcc
+.PHONY: help setup demo up test crash lint docs format spec bench-quick lock clean spin-and-gcc
 
 help:  ## list the targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
@@ -37,7 +37,10 @@ lint: setup  ## ruff, mypy, the layers, the lock
 	@$(VENV)/bin/lint-imports --no-logo
 	@$(PY) -m pytest -q tests/architecture/test_lock.py
 
-format:  ## let ruff format and fix what it can
+docs: setup  ## make the parts of the docs that come from the code
+	@$(PY) -m tests.docs.generated
+
+format: setup  ## let ruff format and fix what it can
 	@$(VENV)/bin/ruff check --fix --quiet
 	@$(VENV)/bin/ruff format
 

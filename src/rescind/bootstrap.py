@@ -11,11 +11,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from celery import Celery
 from celery.signals import worker_init, worker_process_init, worker_shutting_down
-from flask import Flask
 
 from rescind import failpoints
 from rescind.api.application import create_app
@@ -45,6 +44,9 @@ from rescind.worker import guard
 from rescind.worker.children import Leaving, set_up_child
 from rescind.worker.run import Worker
 from rescind.worker.sweeper import Sweeper
+
+if TYPE_CHECKING:
+    from flask import Flask
 
 GUARD_BUSY_SECONDS = 1.0  #: forks wait for the guard while it is in the ledger
 

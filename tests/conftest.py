@@ -1,0 +1,39 @@
+"""What holds for every test: a clean environment, no armed failpoint, nothing left running."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import psutil
+import pytest
+
+from rescind import failpoints
+
+_OURS = ("RESCIND_", "DATABASE_URL", "CELERY_BROKER_URL")
+_FOR_TESTS = {"RESCIND_CRASH_RUNS"}
+
+
+@pytest.fixture(scope="session", autouse=True)
+def clean_environment() -> Iterator[None]:
+    """The settings of whoever runs the tests are none of the tests' business."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in list(os.environ):
+            if name.startswith(_OURS) and name not in _FOR_TESTS:
+                patch.delenv(name)
+        yield
+
+
+@pytest.fixture(autouse=True)
+def disarmed() -> Iterator[None]:
+    """A failpoint that one test arms never acts in another."""
+    yield
+    failpoints.disarm()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def nothing_left_running() -> Iterator[None]:
+    """Every process that a test starts has ended, with its descendants, when the tests end."""
+    yield
+    _, left = psutil.wait_procs(psutil.Process().children(recursive=True), timeout=5)
+    assert [str(process) for process in left] == []

@@ -1,0 +1,73 @@
+"""The parts of the docs that are made from the code. `python -m tests.docs.generated` writes them anew."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+from pydantic import AliasChoices
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined
+
+from rescind.domain.states import DONE, TRANSITIONS, State
+from rescind.settings import Settings
+
+DOCS = Path(__file__).parents[2] / "docs"
+
+
+def states_diagram() -> str:
+    """Every state and every way between two, as a Mermaid diagram."""
+    lines = ["```mermaid", "stateDiagram-v2", f"    [*] --> {State.queued}"]
+    lines += [f"    {t.source} --> {t.to}: {t.when.replace(':', ',')}" for t in TRANSITIONS]
+    lines += [f"    {state} --> [*]" for state in State if state in DONE]
+    return "\n".join([*lines, "```"])
+
+
+def states_table() -> str:
+    """Every way between two states, and who goes it."""
+    rows = [f"| `{t.source}` → `{t.to}` | {t.who} | {t.when} |" for t in TRANSITIONS]
+    return "\n".join(["| from → to | moved by | when |", "|---|---|---|", *rows])
+
+
+def settings_table() -> str:
+    """Every setting: its name in the environment and in `rescind.toml`, its default, its meaning."""
+    rows = [
+        f"| {_variables(name, field)} | `{name}` | {_default(field)} | {field.description} |"
+        for name, field in Settings.model_fields.items()
+    ]
+    return "\n".join(["| environment | `rescind.toml` | default | meaning |", "|---|---|---|---|", *rows])
+
+
+def _variables(name: str, field: FieldInfo) -> str:
+    if isinstance(field.validation_alias, AliasChoices):
+        return ", ".join(f"`{choice}`" for choice in field.validation_alias.choices)
+    return f"`RESCIND_{name.upper()}`"
+
+
+def _default(field: FieldInfo) -> str:
+    if field.default is None or field.default is PydanticUndefined or field.default == ():
+        return ""
+    return f"`{str(field.default).lower() if isinstance(field.default, bool) else field.default}`"
+
+
+#: marker in the text: the page, and what stands between its marks
+PARTS: dict[str, tuple[Path, Callable[[], str]]] = {
+    "states-diagram": (DOCS / "protocol.md", states_diagram),
+    "states-table": (DOCS / "protocol.md", states_table),
+    "settings": (DOCS / "settings.md", settings_table),
+}
+
+
+def filled(part: str) -> str:
+    """The page with that part made anew."""
+    page, make = PARTS[part]
+    marks = re.compile(rf"(<!-- made from the code: {part} -->\n).*?(\n<!-- end -->)", re.DOTALL)
+    text, found = marks.subn(lambda match: f"{match[1]}{make()}{match[2]}", page.read_text())
+    assert found == 1, f"{page} has no place for {part}"
+    return text
+
+
+if __name__ == "__main__":
+    for each in PARTS:
+        PARTS[each][0].write_text(filled(each))
