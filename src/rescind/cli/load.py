@@ -50,6 +50,9 @@ def _send(service: Service, file: Path, to: str, query: dict[str, str], key: str
             return task
     except OSError as error:
         raise Failure(f"{file} cannot be read: {error.strerror}.", "Nothing was sent.", code=Exit.usage) from error
+    except KeyboardInterrupt:
+        done = "Nothing is loaded unless the whole file had arrived; `rescind tasks` shows it."
+        raise Failure("The sending was ended.", done, code=Exit.interrupted) from None
     except Unanswered as failure:
         if failure.sent:
             failure.advice += f"\nIt is loaded once, however often you send it with --idempotency-key {key}"
