@@ -11,7 +11,7 @@ import pytest
 from rescind import failpoints
 
 _OURS = ("RESCIND_", "DATABASE_URL", "CELERY_BROKER_URL")
-_FOR_TESTS = {"RESCIND_CRASH_RUNS"}
+_FOR_TESTS = {"RESCIND_CRASH_RUNS", "RESCIND_CRASH_SEED", "RESCIND_CRASH_LOG"}
 
 
 @pytest.fixture(scope="session", autouse=True)

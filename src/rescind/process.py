@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-
 _PR_SET_PDEATHSIG = 1
 
 
@@ -84,7 +83,7 @@ class ProcessId:
 
 def _here() -> tuple[str, str, str]:
     boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-    return socket.gethostname(), boot, os.readlink("/proc/self/ns/pid")
+    return socket.gethostname(), boot, str(Path("/proc/self/ns/pid").readlink())
 
 
 def _start_time(pid: int) -> int | None:

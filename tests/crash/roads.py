@@ -104,7 +104,7 @@ def three_deaths(place: Place) -> dict[str, Scenario]:
     reached = {point: LOST for point in (*ABORT, *RECOVERY) if point != "sweep.before_orphans"}
     reached["finish.before"] = Trap("commit1p.after" if has_one_phase(place) else "decide.after")
     if has_one_phase(place):
-        reached |= {point: DECIDED for point in TOMBSTONE}
+        reached |= dict.fromkeys(TOMBSTONE, DECIDED)
     return {point: replace(write, workers=(first,), recoverers=(Trap(point),) * 3) for point, first in reached.items()}
 
 

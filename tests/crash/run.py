@@ -28,7 +28,6 @@ from rescind.telemetry import logs
 REST_SECONDS = 25.0  #: a task that has not come to rest by then is stuck
 PASS_SECONDS = 0.3  #: how long the last sweep goes on where branches can appear late
 LONGEST_HANG_SECONDS = 1.0  #: a process that hangs inside a transaction of the ledger lets nobody go on
-_LOOK_SECONDS = 0.002
 
 
 @dataclass
@@ -110,6 +109,7 @@ class Run:
             process.wake()
         if not wait_for(self._all_gone, END_SECONDS):
             self.alive += [p.name for p in self.processes if p.code is None]
+        self.world.calm()
         if self.scenario.fault is not None and self.world.two_phase:
             self._fork("recoverer", partial(_sweep_on, self.world, PASS_SECONDS))
             wait_for(self._all_gone, END_SECONDS)

@@ -29,7 +29,6 @@ from rescind.testing.memory.faults import Fault
 
 SHARED_MEMORY = Path("/dev/shm")
 LEAST_FREE_BYTES = 256 * 1024**2
-LOCK_SECONDS = 1.0
 
 
 def base_directory() -> str | None:
@@ -69,11 +68,8 @@ def _one(scenario: Scenario, root: Path, servers: dict[str, str], operators: dic
     tag = uuid.uuid4().hex[:12]
     directory = root / f"run-{tag}"
     directory.mkdir()
-    for operator in operators.values():
-        operator.up()
-        operator.disarm()
-        operator.configure(lock_seconds=LOCK_SECONDS)
     world = World(scenario, directory, servers, tag)
+    world.calm()
     world.set_up(root / "template.db")
     if scenario.fault is not None:
         fault = scenario.fault

@@ -31,7 +31,7 @@ from rescind.targets.target import Target
 from rescind.tasks import generate
 from rescind.tasks.registry import TaskRegistry
 from rescind.tasks.submission import Key, Submission
-from rescind.testing.memory import MemoryTarget
+from rescind.testing.memory import MemoryTarget, Operator
 from rescind.testing.memory.branch import MemoryBranch
 from rescind.transaction.coordinator import Coordinator
 from rescind.transaction.forget import Forgetter
@@ -41,7 +41,8 @@ from rescind.worker.run import Worker
 from rescind.worker.sweeper import Sweeper
 
 BUSY_SECONDS = 3.0  #: how long a transaction of the ledger waits: longer than any process hangs in one
-SWEEP_SECONDS = 0.005
+LOCK_SECONDS = 1.0  #: how long a statement of a memory server waits for a lock
+SWEEP_SECONDS = 0.02
 GENERATED_ROWS, SEED = 40, 7
 BEFORE = [(n, f"user's {n}") for n in range(1, 6)]
 
@@ -154,6 +155,14 @@ class World:
             for name, target in parts.targets.items():
                 target.preflight()
                 self._make_table(name, target)
+
+    def calm(self) -> None:
+        """From now on the servers are as they should be."""
+        for address in self.servers.values():
+            operator = Operator(address)
+            operator.up()
+            operator.disarm()
+            operator.configure(lock_seconds=LOCK_SECONDS)
 
     def submit(self, key: Key | None = None) -> str:
         """Submit the task as a request does, the upload with it; the task's id."""

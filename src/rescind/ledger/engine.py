@@ -52,8 +52,8 @@ class Ledger:
         Raises LedgerUnavailable, after which the transaction may or may not have been committed: whoever
         must know reads again (PROTOCOL R2).
         """
-        _faults()
         with self._transaction("BEGIN IMMEDIATE") as connection:
+            _faults()
             yield connection
 
     def identity(self) -> tuple[str, int]:

@@ -18,7 +18,7 @@ from rescind.targets.target import Target
 from rescind.telemetry.logs import log
 from rescind.transaction import preflight
 from rescind.transaction.control import Control
-from rescind.transaction.recovery import Recovery
+from rescind.transaction.recovery import COMMIT_REFUSED, Recovery
 from rescind.transaction.work import Work
 
 Body = Callable[[Work], Draft]
@@ -73,13 +73,15 @@ class Coordinator:
 
     def _carry_out(self, task: Task, work: Work) -> State | None:
         """Steps 8 and 9. Committed is what the markers say, whatever the commit answered."""
+        refusal = COMMIT_REFUSED
         try:
             work.commit()
         except Exception as error:
             log.warning("commit.no-answer", task=task.id, attempt=task.attempt, error=str(error))
+            refusal = problem_of(error)
         ended = work.close()
         try:
-            return self._recovery.commit(task, ended)
+            return self._recovery.commit(task, ended, refusal)
         except RescindError as error:
             log.warning("commit.left-to-sweeper", task=task.id, attempt=task.attempt, error=str(error))
             return None

@@ -67,9 +67,11 @@ class Recovery:
         failpoints.hit("abort.before_final")
         return self._end(lambda connection: tasks.end_abort(connection, task, _back_off(task)))
 
-    def commit(self, task: Task, ended: Collection[BranchId] = ()) -> State | None:
+    def commit(self, task: Task, ended: Collection[BranchId] = (), refusal: Problem = COMMIT_REFUSED) -> State | None:
         """Steps 8 and 9, for a task that is `committing`. `ended` are branches whose session is closed already.
 
+        `refusal` is what the database said when it was told to commit: it decides nothing, and explains to the
+        user why nothing was committed if that turns out to be so.
         Raises Undecided or TargetUnavailable: call again later.
         """
         failpoints.hit("recover.before_scan")
@@ -80,7 +82,7 @@ class Recovery:
             for branch in registered:
                 marker = self._marker(branch) or self._resolve(branch, branch.id in ended)
                 if marker is None:
-                    return self._turn_back(task, lost=branch.id not in ended)
+                    return self._turn_back(task, refusal if branch.id in ended else None)
                 markers.append(marker)
         except Contradiction as contradiction:
             return self.hazard(task, contradiction)
@@ -177,9 +179,9 @@ class Recovery:
         failpoints.hit("recover.after_tombstone")
         return self._marker(branch) if kind is MarkerKind.marker else None
 
-    def _turn_back(self, task: Task, *, lost: bool) -> State | None:
-        """The one-phase branch can never commit: `committing` turns to `aborting`."""
-        problem = LOST_WORKER if lost else COMMIT_REFUSED
+    def _turn_back(self, task: Task, refusal: Problem | None) -> State | None:
+        """The one-phase branch can never commit: `committing` turns to `aborting`. No refusal: its worker died."""
+        problem, lost = refusal or LOST_WORKER, refusal is None
         with self._ledger.write() as connection:
             if not tasks.begin_abort(connection, task, State.committing, problem, lost=lost):
                 return None

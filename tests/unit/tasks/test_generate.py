@@ -18,7 +18,7 @@ def test_as_many_rows_as_asked_for_of_8_to_12_alphanumeric_characters(count: int
     table = rows(count, 7)
     assert table.num_rows == count
     for name in ("field1", "field2"):
-        values = table[name].to_pylist()
+        values = [str(value) for value in table[name].to_pylist()]
         assert all(8 <= len(value) <= 12 and value.isascii() and value.isalnum() for value in values)
 
 

@@ -15,7 +15,18 @@ from rescind.worker.lease import Unchanged, worker_is_gone
 
 
 def task(worker: ProcessId | None) -> Task:
-    return Task("id", "load", {}, ("default",), State.running, 1, 0, False, now(), worker=worker and str(worker))
+    return Task(
+        "id",
+        "load",
+        {},
+        ("default",),
+        State.running,
+        1,
+        0,
+        False,
+        now(),
+        worker=None if worker is None else str(worker),
+    )
 
 
 def test_time_counts_from_the_last_change() -> None:

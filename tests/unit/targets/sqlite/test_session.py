@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.support.waiting import until
 
 from rescind.domain.branch import BranchId, Protocol
 from rescind.errors import RescindError
@@ -21,7 +22,6 @@ from rescind.targets.sqlite import session as sessions
 from rescind.targets.sqlite.branch import SQLiteBranch
 from rescind.targets.sqlite.session import Session
 from rescind.targets.sqlite.target import SQLiteTarget
-from tests.support.waiting import until
 
 Sql = Callable[..., list[tuple[Any, ...]]]
 _fork = multiprocessing.get_context("fork")
