@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from rescind import failpoints
 from rescind.domain.branch import BranchId, MarkerKind, Protocol
 from rescind.domain.task import Task
-from rescind.errors import Fenced, RescindError, TransactionBroken
+from rescind.errors import Fenced, RescindError, TargetConflict, TransactionBroken
 from rescind.ledger import branches as ledger_branches
 from rescind.ledger.engine import Ledger
 from rescind.targets.target import Branch, Target
@@ -103,7 +103,7 @@ class Work:
         """
         found = self._targets[target].markers(branch.ledger, branch.task)
         if not any(marker.kind is MarkerKind.marker and marker.branch == branch for marker in found):
-            raise TransactionBroken(f"Target {target} does not show the marker of {branch} after COMMIT.")
+            raise TargetConflict(f"Target {target} does not show the marker of {branch} after COMMIT.")
 
     def _gone(self, target: str, branch: Branch) -> bool:
         # A close proves nothing: a PREPARE whose reply was lost may be carried out later (PROTOCOL R6).
