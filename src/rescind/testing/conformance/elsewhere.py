@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-import multiprocessing
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from multiprocessing import Pipe
 from multiprocessing.connection import Connection
-from multiprocessing.process import BaseProcess
 
 from rescind.domain.branch import BranchId, Protocol
 from rescind.errors import RescindError
 from rescind.testing.conformance.scene import CHECKSUM, DEADLINE_SECONDS, Connect, items, write
 
-_SPAWN = multiprocessing.get_context("spawn")  # a fork would carry the test's own connections along
+# Not a fork, which would carry the test's own connections along; and not `multiprocessing`'s spawn, whose
+# resource tracker goes on running for as long as the tests do.
+_COMMAND = "import sys; from rescind.testing.conformance.elsewhere import work; work(int(sys.argv[1]))"
 
 
 @dataclass
@@ -22,7 +25,7 @@ class Elsewhere:
 
     branch: BranchId
     session: str
-    process: BaseProcess
+    process: subprocess.Popen[bytes]
     orders: Connection
 
     def tell(self, verb: str) -> bool:
@@ -33,27 +36,30 @@ class Elsewhere:
 
     def kill(self) -> None:
         self.process.kill()
-        self.process.join(DEADLINE_SECONDS)
+        self.process.wait(DEADLINE_SECONDS)
 
 
 @contextmanager
 def elsewhere(connect: Connect, branch: BranchId, protocol: Protocol, item: int) -> Iterator[Elsewhere]:
     """Start it, and wait until the marker is written."""
-    ours, theirs = _SPAWN.Pipe()
-    process = _SPAWN.Process(target=_work, args=(connect, branch, protocol, item, theirs), daemon=True)
-    process.start()
+    ours, theirs = Pipe()
+    descriptor = theirs.fileno()
+    process = subprocess.Popen([sys.executable, "-c", _COMMAND, str(descriptor)], pass_fds=[descriptor])
     theirs.close()
     try:
+        ours.send((connect, branch, protocol, item))
         assert ours.poll(2 * DEADLINE_SECONDS), "the other process does not begin"
         yield Elsewhere(branch, ours.recv(), process, ours)
     finally:
         process.kill()
-        process.join(DEADLINE_SECONDS)
-        process.close()
+        process.wait(DEADLINE_SECONDS)
         ours.close()
 
 
-def _work(connect: Connect, branch_id: BranchId, protocol: Protocol, item: int, orders: Connection) -> None:
+def work(descriptor: int) -> None:
+    """What the other process does: write, then follow orders until it is killed."""
+    orders = Connection(descriptor)
+    connect, branch_id, protocol, item = orders.recv()
     branch = connect().open_branch(branch_id, protocol)
     branch.start()
     write(branch, items(item))
