@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 
 from rescind import failpoints
-from rescind.domain.branch import Protocol
+from rescind.domain.branch import BranchId, Protocol
 from rescind.domain.receipt import Draft
 from rescind.domain.states import State
 from rescind.domain.task import Problem, Task
@@ -84,6 +85,9 @@ class Coordinator:
             return self._recovery.commit(task, ended, refusal)
         except RescindError as error:
             log.warning("commit.left-to-sweeper", task=task.id, attempt=task.attempt, error=str(error))
+            # Or the sweeper would end this session by killing this process, which is at another task by then.
+            with suppress(LedgerUnavailable):
+                self._mark_ended(ended)
             return None
 
     def _take_back(self, task: Task, work: Work | None, error: BaseException) -> State | None:
@@ -99,7 +103,7 @@ class Coordinator:
                 return self._leave(task, work)
             if work is not None:
                 work.roll_back()
-                self._mark_ended(work)
+                self._mark_ended(work.close())
             return self._recovery.abort(marked)
         except RescindError as left:
             log.warning("abort.left-to-sweeper", task=task.id, attempt=task.attempt, error=str(left))
@@ -113,8 +117,8 @@ class Coordinator:
         while True:
             try:
                 with self._ledger.write() as connection:
-                    tasks.begin_abort(connection, task, State.running, problem_of(error))
-                    if isinstance(error, RowsRejected):
+                    moved = tasks.begin_abort(connection, task, State.running, problem_of(error))
+                    if moved and isinstance(error, RowsRejected):  # a zombie's rejects are not the task's any more
                         rejects.replace(connection, task.id, error.rejects)
                     current = tasks.get(connection, task.id)
                 mine = current is not None and current.attempt == task.attempt and current.state is State.aborting
@@ -129,8 +133,7 @@ class Coordinator:
             return None if work is None else self._carry_out(current, work)
         return None
 
-    def _mark_ended(self, work: Work) -> None:
-        ended = work.close()
+    def _mark_ended(self, ended: Sequence[BranchId]) -> None:
         with self._ledger.write() as connection:
             for branch in ended:
                 ledger_branches.mark_ended(connection, branch)

@@ -6,7 +6,12 @@ import pytest
 from tests.support.protocol import SHAPES, World
 
 from rescind import failpoints
+from rescind.domain.receipt import Draft
+from rescind.domain.rejects import Reject
 from rescind.domain.states import State
+from rescind.errors import RowsRejected, TargetUnavailable
+from rescind.ledger import branches, rejects
+from rescind.transaction.work import Work
 
 BEFORE = (
     "branch.before_register",
@@ -109,4 +114,44 @@ def test_five_lost_workers_are_enough(w: World) -> None:
         w.claim(task_id)
         w.recover(task_id)
     assert w.task(task_id).state is State.failed
+    w.check(task_id)
+
+
+def test_its_rejects_are_not_those_of_the_task(w: World) -> None:
+    """The row that broke a constraint for the first attempt may be gone when the second one comes."""
+
+    def rejecting(work: Work) -> Draft:
+        failpoints.hit("branch.mid_data")
+        reject = Reject(1, None, None, "the key was taken")
+        raise RowsRejected("Nothing was loaded.", [reject], 1)
+
+    task_id = w.submit(SHAPES["one-phase"])
+    reached, go = w.hang("branch.mid_data")
+    zombie = w.beside(w.attempt, w.claim(task_id), rejecting)
+    assert reached.wait(TIMEOUT_SECONDS)
+    w.recover(task_id)
+    assert w.attempt(w.claim(task_id)) is State.committed
+    go.set()
+    zombie.join(TIMEOUT_SECONDS)
+    with w.ledger.read() as connection:
+        assert rejects.of_task(connection, task_id) == []
+    w.check(task_id)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_a_session_that_was_closed_is_not_ended_by_the_sweeper(w: World, shape: str) -> None:
+    """With SQLite that would kill the worker, which may be at another task by then."""
+
+    def out_of_reach() -> None:
+        raise TargetUnavailable("The target is down.")
+
+    task_id = w.submit(SHAPES[shape])
+    failpoints.arm("recover.between_scan_and_act", out_of_reach)
+    task = w.claim(task_id)
+    assert w.attempt(task) is None
+    assert w.task(task_id).state is State.committing
+    with w.ledger.read() as connection:
+        registered = branches.of_attempt(connection, task, w.ledger.identity())
+    assert [branch.ended for branch in registered] == [True] * len(SHAPES[shape])
+    assert w.finish(task_id) is State.committed
     w.check(task_id)
