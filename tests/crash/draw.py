@@ -12,7 +12,7 @@ from rescind.testing.memory.faults import Fault
 
 PLACES = (Place.sqlite,) * 4 + (Place.memory,) * 3 + (Place.one_phase, Place.pair, Place.mixed, Place.mixed_memory)
 JOBS = (Job.write,) * 6 + (Job.slow, Job.fail, Job.load, Job.create, Job.generate, Job.clear)
-ACTS = (Act.kill,) * 8 + (Act.hang,) * 3 + (Act.stop,) * 2 + (Act.fail, Act.lose, Act.lose)
+ACTS = (Act.kill,) * 8 + (Act.hang,) * 2 + (Act.stall,) + (Act.stop,) * 2 + (Act.fail, Act.lose, Act.lose)
 MOST_ERRORS = 2  #: errors that are counted against a task: at the third it rightly fails
 
 #: Points inside a transaction of the ledger: who hangs or asks for a stop there waits for itself.
@@ -109,7 +109,7 @@ def _trap(random: Random, point: str, at: int) -> Trap:
     if point in LEDGER:
         return Trap(point, random.choice((Act.kill, Act.outage, Act.outage)), random.randint(1, 8))
     act = random.choice(ACTS)
-    unbearable = {Act.hang, Act.stop} if point in IN_LEDGER else {Act.fail, Act.lose} if point in IN_FUNCTION else {}
+    unbearable = {Act.hang, Act.stall, Act.stop} if point in IN_LEDGER else {Act.fail, Act.lose} if point in IN_FUNCTION else {}
     return Trap(point, Act.kill if act in unbearable else act, at)
 
 

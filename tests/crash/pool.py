@@ -59,7 +59,7 @@ def run_all(scenarios: Iterable[Scenario]) -> list[Result]:
                         raise RuntimeError(f"the runner died in {scenario.line()}")
                     with lock:
                         results[number] = json.loads(line)
-                        _log(line)
+                        note_run(results[number])
                 runner.stdin.close()
         except Exception as error:
             errors.append(str(error))
@@ -79,6 +79,7 @@ def told(results: Iterable[Result]) -> str:
     return "\n".join(json.dumps(result) for result in results if result["violations"])
 
 
-def _log(line: str) -> None:
+def note_run(result: Result) -> None:
+    """Leave one run's line."""
     with log_path().open("a") as log:
-        log.write(line)
+        log.write(json.dumps(result) + "\n")

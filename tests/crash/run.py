@@ -81,7 +81,7 @@ class Run:
         if state in DONE:
             return True
         if not any(p.at_work and p.name != "sweeper" for p in self.processes):
-            if state is State.committing:
+            if state is State.committing and not self._looking_would_meet_the_fault():
                 self.committing += sample(self.world, self.task_id)
             if state is State.queued:
                 self._worker()
@@ -89,6 +89,10 @@ class Run:
                 trap = next(self._recoverer_traps, None)
                 self._fork("recoverer", partial(_sweep, self.world, self.task_id, trap, queued_is_rest=True))
         return False
+
+    def _looking_would_meet_the_fault(self) -> bool:
+        fault = self.scenario.fault
+        return fault is not None and fault.verb in ("list_prepared", "read_markers")
 
     def _wake(self, state: State, attempt: int) -> None:
         for process in self.processes:

@@ -13,6 +13,7 @@ import shutil
 import sys
 import tempfile
 import time
+import traceback
 import uuid
 from contextlib import ExitStack
 from pathlib import Path
@@ -75,17 +76,24 @@ def _one(scenario: Scenario, root: Path, servers: dict[str, str], operators: dic
         fault = scenario.fault
         operators[fault.target].arm(fault.verb, Fault(fault.fault), fault.nth, 0.05)
     begun = time.monotonic()
-    if scenario.story is None:
-        observed, found = Run(scenario, world).go()
-        facts = {"state": observed.state, "attempts": observed.attempt, "stops": list(observed.stops)}
-    else:
-        found, facts = stories.tell(scenario, world), {}
+    try:
+        found, facts = _tell(scenario, world)
+    except Exception:
+        found, facts = [f"the run itself broke: {traceback.format_exc()}"], {}
     result = {"seed": scenario.seed, "scenario": scenario.document(), "hits": traps.lines(directory / "hits")}
     result |= facts | {"seconds": round(time.monotonic() - begun, 3), "violations": found}
     if found:
         return result | {"directory": str(directory)}
     shutil.rmtree(directory)
     return result
+
+
+def _tell(scenario: Scenario, world: World) -> tuple[list[str], dict[str, Any]]:
+    """The violations, and how it ended."""
+    if scenario.story is not None:
+        return stories.tell(scenario, world), {}
+    observed, found = Run(scenario, world).go()
+    return found, {"state": observed.state, "attempts": observed.attempt, "stops": list(observed.stops)}
 
 
 if __name__ == "__main__":

@@ -42,6 +42,7 @@ class Act(StrEnum):
 
     kill = "kill"  #: SIGKILL
     hang = "hang"  #: SIGSTOP; the run sends SIGCONT at its `wake`
+    stall = "stall"  #: its thread sleeps past the lease while its watchdog goes on
     fail = "fail"  #: failpoints.Injected
     lose = "lose"  #: failpoints.ReplyLost
     outage = "outage"  #: OSError, as from a disk that fails

@@ -15,6 +15,8 @@ from rescind import failpoints
 from rescind.ledger import tasks
 from rescind.ledger.engine import Ledger
 
+STALL_SECONDS = 1.2  #: longer than any lease of a run
+
 
 def note(path: Path, line: str) -> None:
     """Add a line, whole even if the process is killed the moment after."""
@@ -42,6 +44,8 @@ def _act(trap: Trap, directory: Path, task_id: str | None) -> None:
             time.sleep(60)  # delivered at once; nothing after this line may run
         case Act.hang:
             os.kill(os.getpid(), signal.SIGSTOP)
+        case Act.stall:
+            time.sleep(STALL_SECONDS)
         case Act.fail:
             raise failpoints.Injected(trap.point)
         case Act.lose:

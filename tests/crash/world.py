@@ -197,10 +197,9 @@ class World:
                 return {"table": self.table}
 
     def receive(self, parts: Parts) -> Upload:
-        text = "id,name\n" + "".join(f"{key},{name}\n" for key, name in input_rows())
         return parts.uploads.receive(
-            io.BytesIO(text.encode()),
-            declared=len(text),
+            io.BytesIO(csv()),
+            declared=len(csv()),
             filename="rows.csv",
             content_type="text/csv",
             content_encoding=None,
@@ -283,6 +282,11 @@ def stranger(address: str, tag: str) -> MemoryBranch:
     branch = MemoryBranch(address, BranchId("0" * 12, 1, tag, 1, 0), Protocol.one_phase)
     branch.start()
     return branch
+
+
+def csv() -> bytes:
+    """The input's rows as a file."""
+    return ("id,name\n" + "".join(f"{key},{name}\n" for key, name in input_rows())).encode()
 
 
 def put(branch: MemoryBranch, table: str, rows: list[Row]) -> None:
