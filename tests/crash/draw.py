@@ -109,8 +109,9 @@ def _trap(random: Random, point: str, at: int) -> Trap:
     if point in LEDGER:
         return Trap(point, random.choice((Act.kill, Act.outage, Act.outage)), random.randint(1, 8))
     act = random.choice(ACTS)
-    unbearable = {Act.hang, Act.stall, Act.stop} if point in IN_LEDGER else {Act.fail, Act.lose} if point in IN_FUNCTION else {}
-    return Trap(point, Act.kill if act in unbearable else act, at)
+    unbearable = point in IN_LEDGER and act in (Act.hang, Act.stall, Act.stop)
+    unbearable |= point in IN_FUNCTION and act in (Act.fail, Act.lose)
+    return Trap(point, Act.kill if unbearable else act, at)
 
 
 def _fault(random: Random, place: Place) -> ServerFault | None:

@@ -82,7 +82,7 @@ def _one(scenario: Scenario, root: Path, servers: dict[str, str], operators: dic
         found, facts = [f"the run itself broke: {traceback.format_exc()}"], {}
     result = {"seed": scenario.seed, "scenario": scenario.document(), "hits": traps.lines(directory / "hits")}
     result |= facts | {"seconds": round(time.monotonic() - begun, 3), "violations": found}
-    if found:
+    if found and scenario.mutant is None:
         return result | {"directory": str(directory)}
     shutil.rmtree(directory)
     return result

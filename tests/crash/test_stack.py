@@ -77,7 +77,15 @@ def test_the_whole_stack_keeps_the_promise(seed: int, tmp_path: Path) -> None:
     task_id = _live(world, what, once, tmp_path)
     observed = observe(world, task_id, [], [])
     found = violations(observed)
-    note_run({"seed": seed, "stack": True, "plan": vars(what), "acted": what.point is None or not once.exists(), "violations": found})
+    note_run(
+        {
+            "seed": seed,
+            "stack": True,
+            "plan": vars(what),
+            "acted": what.point is None or not once.exists(),
+            "violations": found,
+        }
+    )
     assert not found, f"stack {seed}: {what}: {found}: {observed.events}"
 
 
