@@ -17,6 +17,7 @@ help:  ## list the targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
 
 setup: $(STAMP)  ## make the virtual environment from the lock
+	@:
 
 demo: setup  ## show the promise: load, repeat, reject, stop, kill
 	@$(PY) examples/demo.py
