@@ -97,7 +97,6 @@ class Transition:
 TRANSITIONS = (
     Transition(State.queued, State.running, "worker", "claimed: the attempt's number goes up"),
     Transition(State.queued, State.stopped, "sweeper or stop", "a stop was asked for before any claim"),
-    Transition(State.queued, State.failed, "sweeper", "no attempts are left"),
     Transition(State.running, State.committing, "worker", "decided, unless a stop was asked for"),
     Transition(State.running, State.aborting, "worker or recovery", "error, stop, shutdown or dead worker"),
     Transition(State.committing, State.committed, "worker or recovery", "every marker was seen"),

@@ -147,6 +147,11 @@ def beat(connection: Connection, task: Task, progress: Progress) -> bool:
     )
 
 
+def beat_commit(connection: Connection, task: Task) -> bool:
+    """The heartbeat of an attempt whose decision is being carried out."""
+    return _guarded(connection, task, State.committing, beat=_t.c.beat + 1)
+
+
 def hold_attempt(connection: Connection, task: Task) -> bool:
     """Touch the task's row, guarded: the first half of registering a branch (PROTOCOL, registering a branch)."""
     return _guarded(connection, task, State.running, beat=_t.c.beat + 1)

@@ -10,7 +10,7 @@ from rescind import failpoints
 from rescind.domain.branch import BranchId, Protocol
 from rescind.domain.receipt import Draft
 from rescind.domain.states import State
-from rescind.domain.task import Problem, Task
+from rescind.domain.task import Problem, Progress, Task
 from rescind.errors import Contradiction, Fenced, LedgerUnavailable, RescindError, Retry, RowsRejected
 from rescind.ledger import branches as ledger_branches
 from rescind.ledger import rejects, tasks
@@ -48,19 +48,20 @@ class Coordinator:
             work.prepare()
             control.check()
             control.forget_cancels()  # from here on nothing may cut off a commit that is already decided
-            decided = self._decide(task, preflight.of_task(plan), draft)
+            decided = self._decide(task, preflight.of_task(plan), draft, control.progress)
         except BaseException as error:
             return self._take_back(task, work, control.interruption or error)
         if not decided:
             return self._take_back(task, work, control.interruption or Fenced("The decision was refused."))
         return self._carry_out(task, work)
 
-    def _decide(self, task: Task, protocol: Protocol, draft: Draft) -> bool:
+    def _decide(self, task: Task, protocol: Protocol, draft: Draft, progress: Progress) -> bool:
         """Step 7. When the answer is lost, ask the ledger until it answers (PROTOCOL R2)."""
         failpoints.hit("decide.before")
         while True:
             try:
                 with self._ledger.write() as connection:
+                    tasks.beat(connection, task, progress)  # the last one: nothing more is told after the decision
                     decided = tasks.decide(connection, task, protocol, draft.document())
                 failpoints.hit("decide.sent_no_reply")
                 failpoints.hit("decide.after")

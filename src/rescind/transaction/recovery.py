@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Mapping
+from dataclasses import replace
 
 from sqlalchemy import Connection
 
 from rescind import failpoints
 from rescind.domain.branch import BranchId, Marker, MarkerKind, Protocol
 from rescind.domain.receipt import complete
-from rescind.domain.states import State
+from rescind.domain.states import State, allowed
 from rescind.domain.task import LOST_WORKER, Problem, Task
 from rescind.errors import Contradiction, RescindError, Retry, Undecided
 from rescind.ledger import branches, tasks
@@ -79,6 +80,10 @@ class Recovery:
         failpoints.hit("recover.between_scan_and_act")
         markers: list[Marker] = []
         try:
+            if len(registered) != len(task.targets):
+                raise Contradiction(
+                    f"Task {task.id} was decided with {len(registered)} of {len(task.targets)} branches."
+                )
             for branch in registered:
                 marker = self._marker(branch) or self._resolve(branch, branch.id in ended)
                 if marker is None:
@@ -97,7 +102,7 @@ class Recovery:
 
         def mark(connection: Connection) -> State | None:
             current = tasks.get(connection, task.id)
-            if current is None or current.attempt != task.attempt or current.state.done:
+            if current is None or current.attempt != task.attempt or not allowed(current.state, State.hazard):
                 return None
             return State.hazard if tasks.mark_hazard(connection, current, problem) else None
 
@@ -106,7 +111,7 @@ class Recovery:
     def sweep_target(self, target: Target) -> None:
         """Step 12's last rule: every prepared branch of our ledger that is listed there.
 
-        A branch whose task we do not know, or of a newer incarnation, is left alone and reported: a ledger
+        A branch whose task or attempt we do not know, or of a newer incarnation, is left alone and reported: a ledger
         that was restored from a backup would otherwise roll back decided work (PROTOCOL R9).
         """
         ledger, incarnation = self._ledger.identity()
@@ -114,7 +119,7 @@ class Recovery:
             with self._ledger.read() as connection:
                 task = tasks.get(connection, branch.task)
                 session = branches.session_of(connection, branch)
-            if task is None or branch.incarnation > incarnation:
+            if task is None or branch.incarnation > incarnation or branch.attempt > task.attempt:
                 log.error("quarantine", branch=str(branch), target=target.name)
             elif branch.attempt < task.attempt or task.state in (State.queued, State.stopped, State.failed):
                 if session is None or self._gone(target, session):
@@ -182,6 +187,9 @@ class Recovery:
     def _turn_back(self, task: Task, refusal: Problem | None) -> State | None:
         """The one-phase branch can never commit: `committing` turns to `aborting`. No refusal: its worker died."""
         problem, lost = refusal or LOST_WORKER, refusal is None
+        if problem.retry is Retry.free:
+            # It was within reach until the commit: a target that refuses every commit would be tried for ever.
+            problem = replace(problem, retry=Retry.counted)
         with self._ledger.write() as connection:
             if not tasks.begin_abort(connection, task, State.committing, problem, lost=lost):
                 return None

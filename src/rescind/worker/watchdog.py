@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from types import TracebackType
 from typing import Self
@@ -18,6 +19,9 @@ from rescind.transaction.control import Control
 
 LOOK_SECONDS = 0.25  #: a stop is heard within this time
 LOOKS_PER_BEAT = 2  #: progress in the ledger is at most two looks old
+#: A commit of many rows on a slow disk takes longer than a lease, and a healthy worker must not be killed for it.
+#: One that takes longer than this is believed to hang.
+COMMIT_SECONDS = 600.0
 
 
 class Watchdog:
@@ -29,6 +33,7 @@ class Watchdog:
         self._control = control
         self._leaving = leaving
         self._ended = threading.Event()
+        self._committing_since: float | None = None
         self._thread = threading.Thread(target=self._run, name=f"watchdog-{task.id}", daemon=True)
 
     def __enter__(self) -> Self:
@@ -65,9 +70,18 @@ class Watchdog:
             return Fenced(f"Attempt {self._task.attempt} of task {self._task.id} was taken over.")
         if current.state is State.running:
             return self._asked(current)
+        if current.state is State.committing:
+            self._beat_commit()
         if current.state is State.aborting and self._control.interruption is None:
             return Fenced(f"Attempt {self._task.attempt} of task {self._task.id} is being taken back.")
         return None
+
+    def _beat_commit(self) -> None:
+        now = time.monotonic()
+        self._committing_since = self._committing_since or now
+        if now - self._committing_since < COMMIT_SECONDS:
+            with self._ledger.write() as connection:
+                tasks.beat_commit(connection, self._task)
 
     def _asked(self, current: Task) -> Interruption | None:
         if current.stop_requested:

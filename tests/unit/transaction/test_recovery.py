@@ -10,8 +10,11 @@ from tests.support.waiting import until
 
 from rescind import failpoints
 from rescind.domain.branch import BranchId, MarkerKind, Protocol
+from rescind.domain.receipt import Draft
 from rescind.domain.states import State
-from rescind.errors import TargetConflict
+from rescind.domain.task import Problem
+from rescind.errors import Retry, TargetConflict
+from rescind.ledger import branches, tasks
 from rescind.testing.memory import Fault
 
 OF_ABORT = (
@@ -150,17 +153,46 @@ def test_an_operator_who_commits_a_branch_of_a_stopped_task_makes_a_hazard(w: Wo
     assert w.rows("three") == ROWS
 
 
-@pytest.mark.parametrize("change", ["task", "incarnation"])
+@pytest.mark.parametrize("change", ["task", "incarnation", "attempt"])
 def test_an_unknown_branch_of_ours_is_left_alone(w: World, change: str) -> None:
     task_id = dead_before(w, "commit2p.before", "two-phase")
     ledger, incarnation = w.ledger.identity()
     stranger = BranchId(ledger, incarnation, "unknown-task", 1, 0)
     if change == "incarnation":
         stranger = replace(stranger, incarnation=incarnation + 1, task=task_id, attempt=1, branch=7)
+    if change == "attempt":  # the ledger was restored from before that attempt
+        stranger = replace(stranger, task=task_id, attempt=2)
     _prepare(w, stranger)
     assert w.recover(task_id) is State.committed
     assert w.prepared("two") == [stranger]
     w.operators["two"].roll_back_by_hand(stranger)
+
+
+def test_a_branch_of_an_attempt_that_a_queued_task_has_not_made_is_left_alone(w: World) -> None:
+    task_id = w.submit(SHAPES["two-phase"])
+    stranger = BranchId(*w.ledger.identity(), task_id, 1, 0)
+    _prepare(w, stranger)
+    w.recovery.sweep_target(w.targets["two"])
+    assert w.prepared("two") == [stranger]
+    w.operators["two"].roll_back_by_hand(stranger)
+
+
+def test_a_decided_task_without_its_branches_is_a_hazard_and_not_committed(w: World) -> None:
+    task = w.claim(w.submit(SHAPES["two-phase"]))
+    with w.ledger.write() as connection:
+        assert tasks.decide(connection, task, Protocol.two_phase, Draft().document())
+    assert w.recovery.commit(task) is State.hazard
+
+
+def test_a_target_that_is_out_of_reach_at_every_commit_costs_attempts(w: World) -> None:
+    task = w.claim(w.submit(SHAPES["one-phase"]))
+    away = Problem("target-unavailable", "it is away", "wait", Retry.free)
+    branch = BranchId(*w.ledger.identity(), task.id, task.attempt, 0)
+    with w.ledger.write() as connection:
+        assert branches.register(connection, task, branch, "one", Protocol.one_phase, "0@a session that is gone")
+        assert tasks.decide(connection, task, Protocol.one_phase, Draft().document())
+    assert w.recovery.commit(task, [branch], away) is State.queued
+    assert w.task(task.id).errors == 1
 
 
 def test_a_foreign_ledgers_branch_is_not_even_seen(w: World) -> None:
