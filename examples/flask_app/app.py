@@ -16,10 +16,9 @@ from flask import Flask, Response, abort, redirect, render_template, request, ur
 TABLE = "prices"
 
 
-def create_app(rescind_url: str) -> Flask:
-    """The application; `rescind_url` is where Rescind's API answers."""
+def create_app(rescind: httpx2.Client) -> Flask:
+    """The application; `rescind` speaks to Rescind's API."""
     app = Flask(__name__)
-    rescind = httpx2.Client(base_url=rescind_url, timeout=60.0)
 
     @app.get("/")
     def upload_page() -> str:
@@ -81,4 +80,4 @@ def explain(answer: httpx2.Response) -> str:
 
 
 if "RESCIND_URL" in os.environ:
-    app = create_app(os.environ["RESCIND_URL"])
+    app = create_app(httpx2.Client(base_url=os.environ["RESCIND_URL"], timeout=60.0))
