@@ -16,19 +16,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from rescind.domain.arrow import ARROW
 from rescind.domain.rejects import Reason
 from rescind.domain.schema import Type
-
-ARROW: dict[Type, pa.DataType] = {
-    Type.integer: pa.int64(),
-    Type.real: pa.float64(),
-    Type.decimal: pa.string(),
-    Type.boolean: pa.bool_(),
-    Type.date: pa.date32(),
-    Type.timestamp: pa.timestamp("us"),
-    Type.text: pa.string(),
-    Type.binary: pa.binary(),
-}
 
 _WORDS = {"true": True, "t": True, "1": True, "false": False, "f": False, "0": False}
 _WORD_SET = pa.array(list(_WORDS))

@@ -10,6 +10,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from rescind.domain.arrow import ARROW
 from rescind.domain.schema import Column, Table, Type
 from rescind.targets.sqlite.failures import translated
 
@@ -17,17 +18,6 @@ ROWS_PER_BATCH = 10_000
 
 #: Text that is not valid UTF-8 is shown with replacement characters, instead of ending the read.
 text: Callable[[bytes], str] = partial(str, encoding="utf-8", errors="replace")
-
-_ARROW: dict[Type, pa.DataType] = {
-    Type.integer: pa.int64(),
-    Type.real: pa.float64(),
-    Type.decimal: pa.string(),
-    Type.boolean: pa.bool_(),
-    Type.date: pa.date32(),
-    Type.timestamp: pa.timestamp("us"),
-    Type.text: pa.string(),
-    Type.binary: pa.binary(),
-}
 
 
 def batches(cursor: sqlite3.Cursor, table: Table) -> Iterator[pa.RecordBatch]:
@@ -64,13 +54,13 @@ def _typed(kind: Type, values: Sequence[Any]) -> pa.Array[Any]:
                 raise TypeError("neither 0 nor 1")
             return numbers.cast(pa.bool_())
         case Type.date | Type.timestamp:
-            return pa.array(values, pa.string()).cast(_ARROW[kind])
+            return pa.array(values, pa.string()).cast(ARROW[kind])
         case Type.decimal:
             return pa.array([None if value is None else _text(value) for value in values], pa.string())
         case Type.binary:
             return pa.array([v.encode() if isinstance(v, str) else v for v in values], pa.binary())
         case _:
-            return pa.array(values, _ARROW[kind])
+            return pa.array(values, ARROW[kind])
 
 
 def _integers(values: Sequence[Any]) -> pa.Array[Any]:

@@ -9,6 +9,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
+from rescind.domain.arrow import ARROW
 from rescind.domain.schema import Column, Table, Type
 from rescind.errors import ConstraintViolated, RescindError
 from rescind.testing.conformance.scene import CHECKSUM, ITEMS, Scene, Suite, items, write
@@ -21,16 +22,6 @@ EVERY_TYPE = Table(
     ),
 )
 
-ARROW: dict[Type, pa.DataType] = {
-    Type.integer: pa.int64(),
-    Type.real: pa.float64(),
-    Type.decimal: pa.string(),
-    Type.boolean: pa.bool_(),
-    Type.date: pa.date32(),
-    Type.timestamp: pa.timestamp("us"),
-    Type.text: pa.string(),
-    Type.binary: pa.binary(),
-}
 
 _time = datetime.fromisoformat
 

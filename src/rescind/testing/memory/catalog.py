@@ -8,23 +8,13 @@ from typing import Any
 
 import pyarrow as pa
 
-from rescind.domain.schema import Table, Type, hidden
+from rescind.domain.arrow import ARROW
+from rescind.domain.schema import Table, hidden
 from rescind.errors import UnknownTable
 from rescind.testing.memory.storage import key_of
 from rescind.testing.memory.wire import ask
 
 BATCH_ROWS = 1000
-
-_ARROW: dict[Type, pa.DataType] = {
-    Type.integer: pa.int64(),
-    Type.real: pa.float64(),
-    Type.decimal: pa.string(),
-    Type.boolean: pa.bool_(),
-    Type.date: pa.date32(),
-    Type.timestamp: pa.timestamp("us"),
-    Type.text: pa.string(),
-    Type.binary: pa.binary(),
-}
 
 
 class MemoryCatalog:
@@ -61,7 +51,7 @@ class MemoryCatalog:
 
 
 def _batches(table: Table, rows: list[tuple[Any, ...]]) -> Iterator[pa.RecordBatch]:
-    schema = pa.schema([(column.name, _ARROW[column.type]) for column in table.columns])
+    schema = pa.schema([(column.name, ARROW[column.type]) for column in table.columns])
     for start in range(0, len(rows), BATCH_ROWS):
         values = [dict(zip(schema.names, row, strict=True)) for row in rows[start : start + BATCH_ROWS]]
         yield pa.RecordBatch.from_pylist(values, schema=schema)
