@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -132,16 +133,24 @@ def api_app(settings: Settings) -> Flask:
 def run_api(settings: Settings) -> int:
     """Serve until SIGTERM or SIGINT."""
     start(settings, "api")
-    migration.check(Ledger(settings.ledger()))
+    _check_ledger(settings)
     serve(partial(api_app, settings), settings.host, settings.port, settings.api_threads)
     return 0
+
+
+def _check_ledger(settings: Settings) -> None:
+    """Before the process forks: the connection is closed again, since a child must not inherit it."""
+    with closing(Ledger(settings.ledger())) as ledger:
+        migration.check(ledger)
 
 
 def readiness(core: Core, celery: Celery) -> dict[str, str | None]:
     """Each part's reason for not being ready, or None."""
     checks: dict[str, Callable[[], Any]] = {
         "ledger": partial(migration.check, core.ledger),
-        "broker": partial(_ping, celery),
+        "broker": partial(_ping, celery)
+        if core.settings.broker()
+        else partial(_writable, core.settings.home / "broker"),
         "uploads": partial(_writable, core.settings.uploads_directory()),
     }
     checks |= {f"target:{name}": target.preflight for name, target in core.targets.items()}
@@ -172,7 +181,7 @@ def _ping(celery: Celery) -> None:
 def _writable(directory: Path) -> None:
     directory.mkdir(parents=True, exist_ok=True)
     if not os.access(directory, os.W_OK | os.X_OK):
-        raise ConfigurationError(f"The uploads directory {directory} cannot be written to.")
+        raise ConfigurationError(f"The directory {directory} cannot be written to.")
 
 
 def _mark_announced(ledger: Ledger, task_id: str) -> None:
@@ -190,6 +199,7 @@ class Shift:
         self.settings = settings
         self.leaving = Leaving()
         self.worker: Worker | None = None
+        self.parent = os.getpid()
 
     def wake(self, hint: str) -> None:
         """The body of the only Celery task. The id is a hint: the ledger says which task is the best."""
@@ -197,11 +207,12 @@ class Shift:
         self.worker.drain()
 
     def begin_parent(self, **_: Any) -> None:
+        self.parent = os.getpid()
         start(self.settings, "worker")
         guard.start(lambda: Ledger(self.settings.ledger(), GUARD_BUSY_SECONDS))
 
     def begin_child(self, **_: Any) -> None:
-        set_up_child()
+        set_up_child(self.parent)
         start(self.settings, "worker-child")
         core = open_core(self.settings)
         announcer = Announcer(publisher(make_celery(self.settings.broker(), self.settings.home)), _no_mark)
@@ -237,7 +248,7 @@ def celery_app(settings: Settings) -> Celery:
 def run_worker(settings: Settings) -> int:
     """Run a Celery worker until SIGTERM; its exit status."""
     start(settings, "worker")
-    migration.check(Ledger(settings.ledger()))
+    _check_ledger(settings)
     return run_celery_worker(celery_app(settings), settings.worker_children)
 
 

@@ -25,8 +25,8 @@ class Leaving:
         return self._word[0] == 1
 
 
-def set_up_child() -> None:
-    """What a child does before anything else."""
-    die_with_parent()
+def set_up_child(parent: int) -> None:
+    """What a child does before anything else. `parent` is the number of the process that forked it."""
+    die_with_parent(parent)
     setproctitle("rescind: worker child")
     os.nice(NICENESS)
