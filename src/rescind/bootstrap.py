@@ -27,6 +27,7 @@ from rescind.broker.command import run_worker as run_celery_worker
 from rescind.broker.publisher import publisher
 from rescind.domain.upload import Upload
 from rescind.errors import BrokerUnavailable, ConfigurationError, RescindError
+from rescind.ledger import branches as ledger_branches
 from rescind.ledger import migrate as migration
 from rescind.ledger import tasks as ledger_tasks
 from rescind.ledger.engine import Ledger, now
@@ -90,15 +91,27 @@ def start(settings: Settings, process: str) -> None:
 
 
 def migrate(settings: Settings) -> None:
-    """Bring the ledger to this version, and make the marker table in every target that answers."""
+    """Bring the ledger to this version, and set every target up that was not used before.
+
+    One that was used is only looked at: if its file is missing now, a disk is not mounted, and an empty file in
+    its place would prove that committed work never happened.
+    """
     core = open_core(settings)
     migration.migrate(core.ledger)
     for target in core.targets.values():
         try:
-            target.preflight()
+            if _used(core.ledger, target.name):
+                target.preflight()
+            else:
+                target.set_up()
         except RescindError as error:
             logs.log.warning("migrate.target", target=target.name, error=str(error))
     core.ledger.close()
+
+
+def _used(ledger: Ledger, target: str) -> bool:
+    with ledger.read() as connection:
+        return ledger_branches.used(connection, target)
 
 
 def purge(settings: Settings) -> dict[str, int]:
@@ -133,13 +146,14 @@ def api_app(settings: Settings) -> Flask:
 def run_api(settings: Settings) -> int:
     """Serve until SIGTERM or SIGINT."""
     start(settings, "api")
-    _check_ledger(settings)
+    _check_before_forking(settings)
     serve(partial(api_app, settings), settings.host, settings.port, settings.api_threads)
     return 0
 
 
-def _check_ledger(settings: Settings) -> None:
-    """Before the process forks: the connection is closed again, since a child must not inherit it."""
+def _check_before_forking(settings: Settings) -> None:
+    """What a child could only fail at. The connection is closed again, since a child must not inherit it."""
+    TaskRegistry(settings.tasks, settings.max_generate_rows)
     with closing(Ledger(settings.ledger())) as ledger:
         migration.check(ledger)
 
@@ -248,7 +262,7 @@ def celery_app(settings: Settings) -> Celery:
 def run_worker(settings: Settings) -> int:
     """Run a Celery worker until SIGTERM; its exit status."""
     start(settings, "worker")
-    _check_ledger(settings)
+    _check_before_forking(settings)
     return run_celery_worker(celery_app(settings), settings.worker_children)
 
 

@@ -7,10 +7,12 @@ May import `errors` only.
 from __future__ import annotations
 
 import os
+import tomllib
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import AliasChoices, Field, SecretStr, ValidationError, model_validator
+from pydantic_core import ErrorDetails
 from pydantic_settings import (
     BaseSettings,
     NoDecode,
@@ -39,7 +41,7 @@ class Settings(BaseSettings):
         env_prefix="RESCIND_",
         env_nested_delimiter="__",
         frozen=True,
-        extra="ignore",
+        extra="forbid",
         toml_file="rescind.toml",
         populate_by_name=True,
     )
@@ -75,7 +77,7 @@ class Settings(BaseSettings):
     worker_children: int = Field(2, ge=1, description="Tasks that one worker runs at the same time.")
     api_threads: int = Field(16, ge=4, description="Threads of an API process.")
     wait_seconds: float = Field(300.0, gt=0, description="Longest time that a waiting request waits.")
-    log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="Least level that is logged.")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Least level that is logged.")
     log_json: bool = Field(False, description="Log as JSON, one object a line.")
 
     @classmethod
@@ -131,8 +133,23 @@ def load(**flags: Any) -> Settings:
         return Settings(**{name: value for name, value in flags.items() if value is not None})
     except ValidationError as error:
         # The input is left out: it may be a URL with a password in it.
-        problems = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'settings'}: {e['msg']}" for e in error.errors())
+        problems = "; ".join(f"{_variable(e['loc'])}: {_words(e)}" for e in error.errors())
         raise ConfigurationError(f"A setting is wrong: {problems}.") from None
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigurationError(f"{Path('rescind.toml').absolute()} is not TOML: {error}.") from None
+
+
+def _variable(place: tuple[int | str, ...]) -> str:
+    """A setting's name in the environment; in rescind.toml it is the same in lower case, without RESCIND_."""
+    name = "__".join(map(str, place)).upper()
+    aliases = {alias for names in _SECRETS.values() for alias in names}
+    return name if name in aliases else f"RESCIND_{name}" if name else "the targets"
+
+
+def _words(error: ErrorDetails) -> str:
+    if error["type"] == "extra_forbidden":
+        return "there is no such setting"
+    return error["msg"].removeprefix("Value error, ").rstrip(".")
 
 
 class _SecretFiles(PydanticBaseSettingsSource):
@@ -146,7 +163,10 @@ class _SecretFiles(PydanticBaseSettingsSource):
         for field, names in _SECRETS.items():
             for name in names:
                 if path := os.environ.get(f"{name}_FILE"):
-                    found[field] = Path(path).read_text().strip()
+                    try:
+                        found[field] = Path(path).read_text().strip()
+                    except OSError as error:
+                        raise ConfigurationError(f"{name}_FILE: {path} cannot be read: {error.strerror}.") from None
         return found
 
 

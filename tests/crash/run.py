@@ -27,7 +27,6 @@ from rescind.telemetry import logs
 
 REST_SECONDS = 25.0  #: a task that has not come to rest by then is stuck
 PASS_SECONDS = 0.3  #: how long the last sweep goes on where branches can appear late
-LONGEST_HANG_SECONDS = 1.0  #: a process that hangs inside a transaction of the ledger lets nobody go on
 
 
 @dataclass
@@ -99,12 +98,15 @@ class Run:
             if not process.hung:
                 continue
             since, hung_at, hung_in = self.hung_since.setdefault(process.pid, (time.monotonic(), state, attempt))
+            taken_over = (state, attempt) != (hung_at, hung_in)
+            recovery_hangs = any(other.hung and other.name == "recoverer" for other in self.processes)
             now = {
-                Wake.taken_over: (state, attempt) != (hung_at, hung_in),
+                Wake.taken_over: taken_over,
+                Wake.recovery_hangs: taken_over or (process.name == "worker" and recovery_hangs),
                 Wake.retried: attempt > hung_in or state in DONE,
                 Wake.ended: state in DONE,
             }[self.scenario.wake]
-            if now or time.monotonic() - since > self.scenario.lease_seconds + LONGEST_HANG_SECONDS:
+            if now or time.monotonic() - since > self.scenario.lease_seconds + self.scenario.hang_seconds:
                 process.wake()
 
     def _end(self) -> None:

@@ -55,6 +55,7 @@ class Wake(StrEnum):
     taken_over = "taken-over"  #: its attempt is not running any more
     retried = "retried"  #: the next attempt is at work
     ended = "ended"  #: the task has ended
+    recovery_hangs = "recovery-hangs"  #: a worker, when a recoverer hangs too; the others when taken over
 
 
 @dataclass(frozen=True)
@@ -97,6 +98,7 @@ class Scenario:
     pause_after: float | None = None
     wake: Wake = Wake.taken_over
     lease_seconds: float = 0.3
+    hang_seconds: float = 1.0  #: beyond the lease: a process that hangs inside the ledger lets nobody go on
     fault: ServerFault | None = None
     lingers: bool = False  #: a worker whose attempt raised stays alive, as a pool's child does
     mutant: str | None = None

@@ -28,7 +28,7 @@ CONTROLS = {
             workers=(Trap("decide.before", Act.hang), Trap("branch.mid_data", Act.hang)),
             wake=Wake.retried,
         ),
-        {"I3", "I5", "history"},
+        {"I3", "I5", "I8", "history"},
     ),
     "no first mark": (
         Scenario(
@@ -37,6 +37,8 @@ CONTROLS = {
             workers=(Trap("decide.before", Act.hang),),
             # Each hangs with the branches gone and the mark not made, until the worker goes on and decides.
             recoverers=(Trap("abort.after_rollback", Act.hang),) * 4,
+            wake=Wake.recovery_hangs,
+            hang_seconds=10.0,  # the worker must not go on before a recoverer has come so far, however slowly
         ),
         {"I3", "I8"},
     ),

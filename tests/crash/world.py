@@ -153,7 +153,7 @@ class World:
         with self.open() as parts:
             parts.ledger.identity()
             for name, target in parts.targets.items():
-                target.preflight()
+                target.set_up()
                 self._make_table(name, target)
 
     def calm(self) -> None:

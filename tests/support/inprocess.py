@@ -13,7 +13,6 @@ from sqlalchemy import text
 from rescind import bootstrap
 from rescind.domain.task import Task
 from rescind.ledger.engine import Ledger
-from rescind.ledger.migrate import migrate
 from rescind.settings import Settings, load
 from rescind.tasks.submission import Submission
 
@@ -65,9 +64,7 @@ def in_process(home: Path, **settings: Any) -> Iterator[InProcess]:
     """A new ledger and a new target in `home`."""
     loaded = load(home=home, **settings)
     home.mkdir(exist_ok=True)
-    ledger = Ledger(loaded.ledger())
-    migrate(ledger)
-    ledger.close()
+    bootstrap.migrate(loaded)
     running = InProcess(loaded)
     try:
         yield running

@@ -38,9 +38,9 @@ def task_document(task: Task) -> dict[str, Any]:
     return document | {name: value for name, value in _optional(task).items() if value is not None}
 
 
-def error_document(found: Problem) -> dict[str, Any]:
+def error_document(found: Problem, task_id: str) -> dict[str, Any]:
     """Why a task ended, as a problem."""
-    return problem(found.code, found.detail, found.advice, found.details)
+    return problem(found.code, found.detail, found.advice.replace("{id}", task_id), found.details)
 
 
 def _optional(task: Task) -> dict[str, Any]:
@@ -51,7 +51,7 @@ def _optional(task: Task) -> dict[str, Any]:
         "protocol": task.protocol,
         "retry_of": task.retry_of,
         "receipt": task.receipt if task.state is State.committed else None,
-        "error": error_document(task.problem) if ended_badly and task.problem is not None else None,
+        "error": error_document(task.problem, task.id) if ended_badly and task.problem is not None else None,
     }
 
 

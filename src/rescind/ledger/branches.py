@@ -69,6 +69,15 @@ def of_attempt(connection: Connection, task: Task, ledger: tuple[str, int]) -> l
     ]
 
 
+def used(connection: Connection, target: str) -> bool:
+    """Whether any branch was ever registered in that target, as far as the ledger remembers."""
+    forgotten = tables.forgotten
+    seen = select(_b.c.task).where(_b.c.target == target).limit(1)
+    gone = select(forgotten.c.task).where(forgotten.c.target == target).limit(1)
+    made = select(tables.made_table.c.name).where(tables.made_table.c.target == target).limit(1)
+    return any(connection.execute(query).first() is not None for query in (seen, gone, made))
+
+
 def session_of(connection: Connection, branch: BranchId) -> str | None:
     """The session that a branch was registered with, if it is known."""
     where = (_b.c.task == branch.task, _b.c.attempt == branch.attempt, _b.c.branch == branch.branch)

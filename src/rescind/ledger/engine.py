@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from sqlalchemy import Connection, Engine, create_engine, event, insert, select
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, ProgrammingError
 
 from rescind import failpoints
 from rescind.errors import LedgerUnavailable
@@ -62,11 +62,11 @@ class Ledger:
             with self.write() as connection:
                 row = connection.execute(select(tables.identity)).one_or_none()
                 if row is None:
-                    values = {"one": 1, "ledger": secrets.token_hex(6), "incarnation": 1}
-                    connection.execute(insert(tables.identity).values(**values))
-                    self._identity = (str(values["ledger"]), 1)
+                    found = (secrets.token_hex(6), 1)
+                    connection.execute(insert(tables.identity).values(one=1, ledger=found[0], incarnation=found[1]))
                 else:
-                    self._identity = (row.ledger, row.incarnation)
+                    found = (row.ledger, row.incarnation)
+            self._identity = found  # not before the commit: a name that the ledger lost would be used for ever
         return self._identity
 
     def settle(self, ask: Callable[[Connection], T], pause_seconds: float = 0.2) -> T:
@@ -86,8 +86,8 @@ class Ledger:
         try:
             with self.engine.connect().execution_options(rescind_begin=begin) as connection, connection.begin():
                 yield connection
-        except IntegrityError:
-            raise  # an answer (a key that is taken), not an outage
+        except (IntegrityError, DataError, ProgrammingError):
+            raise  # an answer (a key that is taken, a value that does not fit), not an outage
         except (DBAPIError, OSError) as error:
             raise LedgerUnavailable(f"The ledger does not answer: {_reason(error)}.") from error
 

@@ -191,10 +191,17 @@ def finish(connection: Connection, task: Task, receipt: dict[str, Any]) -> bool:
 
 
 def begin_abort(
-    connection: Connection, task: Task, source: State, problem: Problem | None, *, lost: bool = False
+    connection: Connection,
+    task: Task,
+    source: State,
+    problem: Problem | None,
+    *,
+    lost: bool = False,
+    silent_since: int | None = None,
 ) -> bool:
     """Step 10's first mark: `running → aborting`, or `committing → aborting` after a tombstone.
 
+    `silent_since` is the beat at which the worker fell silent: one that has beaten since is alive after all.
     Nothing may touch a branch before this has answered True (PROTOCOL R1).
     """
     counted = problem is not None and problem.retry is Retry.counted and not lost
@@ -203,6 +210,7 @@ def begin_abort(
         task,
         source,
         State.aborting,
+        *(() if silent_since is None else (_t.c.beat == silent_since,)),
         errors=_t.c.errors + int(counted),
         losses=_t.c.losses + int(lost),
         problem=None if problem is None else _problem_document(problem),

@@ -123,8 +123,18 @@ class Target(Protocol):
     def protocol(self) -> CommitProtocol:
         """The commit that a single branch with automatic commit gets here."""
 
+    def set_up(self) -> None:
+        """Make the marker table (and an SQLite file) if it is missing; only where a target is registered.
+
+        Raises TargetRefused, TargetUnavailable.
+        """
+
     def preflight(self) -> None:
-        """Make the marker table if it is missing and check durability. Raises TargetRefused, TargetUnavailable."""
+        """Check durability and the marker table, and make nothing: on a disk that is not mounted, an empty file
+        with an empty marker table would prove that committed work never happened.
+
+        Raises TargetRefused, TargetUnavailable.
+        """
 
     def catalog(self) -> Catalog: ...
 

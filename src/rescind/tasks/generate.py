@@ -36,7 +36,7 @@ def demo_table(name: str) -> Table:
 @transactional(name="generate")
 def generate(
     tx: Transaction,
-    table: Annotated[str, Field(min_length=1, max_length=64)] = "data",
+    table: Annotated[str, Field(max_length=64, pattern=r"\S")] = "data",
     rows: Annotated[int, Field(ge=1)] = 100_000,
     seed: Annotated[int, Field(ge=0)] | None = None,
     made_by_rescind: bool = False,

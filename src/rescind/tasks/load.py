@@ -11,15 +11,17 @@ from sqlalchemy import table as sql_table
 
 from rescind.domain.rejects import Reason, Reject
 from rescind.domain.schema import Column, Table
-from rescind.errors import ConstraintViolated, MissingColumn, RowsRejected, UnknownColumn, UnknownTable
+from rescind.errors import ConstraintViolated, InvalidHeader, MissingColumn, RowsRejected, UnknownColumn, UnknownTable
 from rescind.readers.reader import Reader
 from rescind.tasks.transactional import TableWriter, Transaction, UploadId, transactional
+
+OTHER_DELIMITERS = ";\t|"  #: one of them in the only column's name tells of another kind of file
 
 
 @transactional(name="load")
 def load(
     tx: Transaction,
-    table: Annotated[str, Field(min_length=1, max_length=255)],
+    table: Annotated[str, Field(max_length=255, pattern=r"\S")],
     upload: UploadId,
     create: bool = False,
     count: bool = False,
@@ -34,7 +36,7 @@ def load(
         known = _known(tx, table)
         if known is None and not create:
             raise UnknownTable(f"There is no table {table}.")
-        into = known or Table(table, reader.infer(tx.check))
+        into = known or Table(table, _inferred(reader, tx))
         columns = match(reader.header, into)
         if known is None:
             tx.create_table(into)
@@ -78,6 +80,14 @@ def _known(tx: Transaction, table: str) -> Table | None:
         return None
 
 
+def _inferred(reader: Reader, tx: Transaction) -> tuple[Column, ...]:
+    """The columns of a table to be made. Raises InvalidHeader for a file whose fields are not separated by commas."""
+    only = reader.header[0]
+    if len(reader.header) == 1 and (found := next((mark for mark in OTHER_DELIMITERS if mark in only), None)):
+        raise InvalidHeader(f"The header has one column, {only!r}: fields are separated by commas, not by {found!r}.")
+    return reader.infer(tx.check)
+
+
 def _copy(tx: Transaction, reader: Reader, columns: Sequence[Column], writer: TableWriter) -> None:
     written = 0
     for batch in reader.batches(columns, tx.check):
@@ -94,7 +104,7 @@ def _rejected(error: ConstraintViolated, written: int) -> Exception:
     if error.row is None:
         return error
     record = written + error.row + 1
-    reject = Reject(record, None, None, Reason.constraint.format(message=error))
+    reject = Reject(record, None, None, Reason.constraint.format(message=str(error).rstrip(".")))
     return RowsRejected(f"Nothing was loaded: {reject}.", [reject], 1)
 
 

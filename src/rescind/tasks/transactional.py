@@ -14,6 +14,7 @@ from __future__ import annotations
 import hashlib
 import inspect
 import json
+import operator
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -40,6 +41,8 @@ from rescind.uploads.store import UploadStore
 UploadId = NewType("UploadId", str)
 
 Function = Callable[..., Any]
+
+LONGEST_PHASE = 40  #: characters of a phase that are kept
 
 
 @dataclass(frozen=True)
@@ -122,6 +125,14 @@ class TableWriter:
         self._writer.close()
 
 
+def _whole(number: int) -> int:
+    """The number as the ledger can keep it: NumPy's integers become Python's, everything else is refused here."""
+    whole = operator.index(number)
+    if not 0 <= whole < 2**63:
+        raise ValueError(f"{whole} is no count: it is negative, or has more than 63 bits")
+    return whole
+
+
 class Transaction:
     """One attempt at a task, as its function sees it."""
 
@@ -159,17 +170,21 @@ class Transaction:
         bytes_total: int | None = None,
         target: str = DEFAULT_TARGET,
     ) -> None:
-        """Tell what was done since the last call: `rows` are added, everything else is set."""
+        """Tell what was done since the last call: `rows` are added, everything else is set.
+
+        Raises TypeError or ValueError for a count that is no whole number of 64 bits.
+        """
         control = self._work.control
         now = control.progress
-        self._work.written[target] += rows
+        added = _whole(rows)
+        self._work.written[target] += added
         control.progress = replace(
             now,
-            phase=phase or now.phase,
-            rows=now.rows + rows,
-            rows_total=now.rows_total if rows_total is None else rows_total,
-            bytes=now.bytes if bytes is None else bytes,
-            bytes_total=now.bytes_total if bytes_total is None else bytes_total,
+            phase=now.phase if phase is None else str(phase)[:LONGEST_PHASE],
+            rows=_whole(now.rows + added),
+            rows_total=now.rows_total if rows_total is None else _whole(rows_total),
+            bytes=now.bytes if bytes is None else _whole(bytes),
+            bytes_total=now.bytes_total if bytes_total is None else _whole(bytes_total),
         )
 
     def table(self, name: str, target: str = DEFAULT_TARGET) -> Table:

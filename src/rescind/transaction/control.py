@@ -34,9 +34,8 @@ class Control:
         with self._lock:
             if self._interruption is None or isinstance(why, Fenced):
                 self._interruption = why
-            cancels = list(self._cancels)
-        for cancel in cancels:
-            cancel()
+            for cancel in self._cancels:
+                cancel()
 
     def check(self) -> None:
         """Raise the interruption, if there is one."""
@@ -49,6 +48,9 @@ class Control:
             self._cancels.append(cancel)
 
     def forget_cancels(self) -> None:
-        """Nothing is left to cancel: the branches are closed."""
+        """From here on nothing is cancelled: the branches are closed, or about to be decided.
+
+        Under the lock: a cancel on its way would otherwise cut off a commit that is already decided.
+        """
         with self._lock:
             self._cancels.clear()

@@ -46,8 +46,8 @@ class Coordinator:
             draft = body(work)
             work.mark(draft.checksum)
             work.prepare()
+            control.forget_cancels()
             control.check()
-            control.forget_cancels()  # from here on nothing may cut off a commit that is already decided
             decided = self._decide(task, preflight.of_task(plan), draft, control.progress)
         except BaseException as error:
             return self._take_back(task, work, control.interruption or error)

@@ -34,10 +34,14 @@ def of_task(plans: Mapping[str, Protocol]) -> Protocol:
 def look_before(ledger: Ledger, targets: Sequence[Target], task: Task) -> None:
     """Step 3: durability, engines, and that no earlier attempt is marked as committed.
 
-    Raises Contradiction for a marker under another attempt: this ledger was restored from before that commit.
+    Raises Contradiction for a marker, or a branch of this or a later attempt: this ledger was restored from before.
     """
     for target in targets:
         target.preflight()
         for marker in target.markers(ledger.identity()[0], task.id):
-            if marker.kind is MarkerKind.marker and marker.branch.attempt != task.attempt:
+            # Of this very attempt too: it has no branch yet, so a ledger restored from before it counts again.
+            if marker.kind is MarkerKind.marker:
                 raise Contradiction(f"Target {target.name} shows that {marker.branch} committed already.")
+        for branch in target.list_prepared(ledger.identity()[0]):
+            if branch.task == task.id and branch.attempt >= task.attempt:
+                raise Contradiction(f"Target {target.name} shows that {branch} is prepared already.")

@@ -48,7 +48,8 @@ class Recovery:
         `lost`: the worker is believed dead. Otherwise a stop was asked for and the worker does not obey.
         """
         with self._ledger.write() as connection:
-            if not tasks.begin_abort(connection, task, State.running, LOST_WORKER if lost else None, lost=lost):
+            problem, beat = (LOST_WORKER, task.beat) if lost else (None, None)
+            if not tasks.begin_abort(connection, task, State.running, problem, lost=lost, silent_since=beat):
                 return None
             current = tasks.get(connection, task.id)
         assert current is not None

@@ -131,5 +131,10 @@ class Work:
             raise
         self._open[target] = branch
         self.control.on_interrupt(branch.cancel)
-        branch.start()
+        try:
+            branch.start()
+        except BaseException:
+            # A function that hides this and goes on would otherwise write without a transaction.
+            branch.close()
+            raise
         failpoints.hit("branch.after_start")

@@ -28,6 +28,10 @@ class Unchanged:
         self._seen[name] = (value, since)
         return now - since
 
+    def restart(self) -> None:
+        """Begin every count anew."""
+        self._seen.clear()
+
     def keep(self, names: set[str]) -> None:
         """Forget all other names."""
         self._seen = {name: seen for name, seen in self._seen.items() if name in names}

@@ -85,6 +85,9 @@ class Worker:
             raise
         except Exception as error:
             raise self._translate(task, error) from error
+        except SystemExit as error:
+            # Taken for a shutdown it would be tried again at once, for ever, ahead of every other task.
+            raise TaskRaised(f"Task {task.name} raised SystemExit({error.code}).") from error
         return tx.draft(result)
 
     def _translate(self, task: Task, error: Exception) -> RescindError:
@@ -92,6 +95,7 @@ class Worker:
         for name in task.targets:
             if translated := self.targets[name].translate(error):
                 return translated
+        log.warning("task.raised", task=task.id, attempt=task.attempt, exc_info=error)
         return TaskRaised(f"Task {task.name} raised {type(error).__name__}: {error}.")
 
     def _pass_on(self) -> None:

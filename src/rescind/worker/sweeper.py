@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from rescind import failpoints
 from rescind.domain.states import State
 from rescind.domain.task import Task
-from rescind.errors import BrokerUnavailable, RescindError, TargetUnavailable
+from rescind.errors import BrokerUnavailable, RescindError, TargetBusy, TargetUnavailable, Undecided
 from rescind.ledger import tasks
 from rescind.ledger.engine import Ledger, now
 from rescind.scheduling.queue import unannounced
@@ -65,10 +65,12 @@ class Sweeper:
 
     def _ledger_loop(self) -> Callable[[], None]:
         tended = time.monotonic() - TENDING_SECONDS
+        beats, stops = Unchanged(), Unchanged()
 
         def sweep() -> None:
             nonlocal tended
             self.sweep_ledger()
+            self.sweep_tasks(lambda task: task.targets[0] not in self.targets, beats, stops)
             self.uploads.sweep(now())
             if time.monotonic() - tended >= TENDING_SECONDS:
                 self.forgetter.forget(now())
@@ -100,17 +102,29 @@ class Sweeper:
 
     def sweep_target(self, target: Target, beats: Unchanged, stops: Unchanged) -> None:
         """Tasks whose first branch is in that target, then its prepared branches."""
-        failpoints.hit("sweep.before_dead")
-        with self.ledger.read() as connection:
-            active = tasks.in_states(connection, State.running, State.committing, State.aborting)
-        mine = [task for task in active if task.targets[0] == target.name]
-        for task in mine:
-            self._step(task, beats, stops)
-        names = {task.id for task in mine}
-        beats.keep(names)
-        stops.keep(names)
+        self.sweep_tasks(lambda task: task.targets[0] == target.name, beats, stops)
         failpoints.hit("sweep.before_orphans")
         self.recovery.sweep_target(target)
+
+    def sweep_tasks(self, mine: Callable[[Task], bool], beats: Unchanged, stops: Unchanged) -> None:
+        """Take over from workers that are dead, or do not obey a stop. `beats` and `stops` are kept between sweeps."""
+        failpoints.hit("sweep.before_dead")
+        if not self._others_can_write():
+            beats.restart()
+        with self.ledger.read() as connection:
+            active = tasks.in_states(connection, State.running, State.committing, State.aborting)
+        tasks_of_mine = [task for task in active if mine(task)]
+        for task in tasks_of_mine:
+            self._step(task, beats, stops)
+        names = {task.id for task in tasks_of_mine}
+        beats.keep(names)
+        stops.keep(names)
+
+    def _others_can_write(self) -> bool:
+        """Whether the ledger takes writes at once. Where it does not, healthy workers are silent too."""
+        begun = time.monotonic()
+        with self.ledger.write():
+            return time.monotonic() - begun < self.lease_seconds / 2
 
     def _step(self, task: Task, beats: Unchanged, stops: Unchanged) -> None:
         silent = beats.seconds(task.id, (task.state, task.attempt, task.beat)) >= self.lease_seconds
@@ -122,7 +136,7 @@ class Sweeper:
         log.info("sweep.takes-over", task=task.id, attempt=task.attempt, state=task.state, dead=dead)
         try:
             self._take_over(task, lost=dead)
-        except TargetUnavailable as error:
+        except (TargetUnavailable, TargetBusy, Undecided) as error:
             with self.ledger.write() as connection:
                 tasks.wait_for(connection, task, str(error))
         except RescindError as error:

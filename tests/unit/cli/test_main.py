@@ -49,7 +49,7 @@ def test_wrong_usage_is_2(arguments: list[str], capsys: pytest.CaptureFixture[st
 def test_a_wrong_setting_is_2(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setenv("RESCIND_LEASE_SECONDS", "never")
     assert main(["migrate"]) == 2
-    assert "lease_seconds" in capsys.readouterr().err
+    assert "RESCIND_LEASE_SECONDS" in capsys.readouterr().err
 
 
 def test_no_service_is_5(capsys: pytest.CaptureFixture[str]) -> None:

@@ -27,7 +27,7 @@ def path(tmp_path: Path) -> Path:
 @pytest.fixture
 def target(path: Path) -> Iterator[SQLiteTarget]:
     target = SQLiteTarget("default", path)
-    target.preflight()
+    target.set_up()
     yield target
     target.close()
 

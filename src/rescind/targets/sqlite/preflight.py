@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from sqlalchemy.dialects import sqlite as dialect
@@ -14,6 +16,7 @@ from rescind.targets import marker
 from rescind.targets.sqlite import session
 from rescind.targets.sqlite.failures import translated
 
+_REGISTER = "A new target is registered with `rescind migrate`."
 _MOUNTS = Path("/proc/self/mountinfo")
 _FULL = 2  #: SQLite's number for synchronous=FULL
 
@@ -24,8 +27,26 @@ _NETWORK = frozenset({
 })  # fmt: skip
 
 
-def check(path: Path) -> None:
+def set_up(path: Path) -> None:
     """Make the file and its marker table if they are missing. Raises TargetRefused, TargetUnavailable, TargetBusy."""
+    _check_place(path)
+    with _connected(path, "rwc") as connection:
+        make_durable(connection)
+        _make_marker_table(connection)
+
+
+def check(path: Path) -> None:
+    """Look at what `set_up` made, and make nothing. Raises TargetRefused, TargetUnavailable, TargetBusy."""
+    _check_place(path)
+    if not path.exists():
+        raise TargetUnavailable(f"The SQLite file {path} is not there: is its disk mounted? {_REGISTER}")
+    with _connected(path, "rw") as connection:
+        make_durable(connection)
+        if not _has_marker_table(connection):
+            raise TargetUnavailable(f"{path} has no table {marker.NAME}: is it the right file? {_REGISTER}")
+
+
+def _check_place(path: Path) -> None:
     directory = path.parent
     if not directory.is_dir():
         raise TargetUnavailable(f"The directory {directory} of the SQLite file does not exist.")
@@ -33,15 +54,16 @@ def check(path: Path) -> None:
         raise TargetUnavailable(f"{path} cannot be written by this process.")
     if (kind := file_system(directory)) in _NETWORK:
         raise TargetRefused(f"{path} lies on a network file system ({kind}), where SQLite's locks cannot be trusted.")
+
+
+@contextmanager
+def _connected(path: Path, mode: str) -> Iterator[sqlite3.Connection]:
     with translated():
-        connection = sqlite3.connect(
-            session.uri(path, "rwc"), uri=True, timeout=session.BUSY_SECONDS, isolation_level=None
-        )
-        try:
-            make_durable(connection)
-            _make_marker_table(connection)
-        finally:
-            connection.close()
+        address = session.uri(path, mode)
+        with closing(
+            sqlite3.connect(address, uri=True, timeout=session.BUSY_SECONDS, isolation_level=None)
+        ) as connection:
+            yield connection
 
 
 def make_durable(connection: sqlite3.Connection) -> None:
@@ -72,9 +94,13 @@ def file_system(directory: Path, mounts: Path = _MOUNTS) -> str | None:
 
 def _make_marker_table(connection: sqlite3.Connection) -> None:
     """Without a write lock where the table is there: another task may be writing for hours."""
-    columns = {row[1] for row in connection.execute(f"PRAGMA table_info({marker.NAME})")}
-    if not columns:
+    if not _has_marker_table(connection):
         ddl = CreateTable(marker.marker, if_not_exists=True).compile(dialect=dialect.dialect())
         connection.execute(str(ddl))
-    elif columns != {column.name for column in marker.marker.columns}:
+
+
+def _has_marker_table(connection: sqlite3.Connection) -> bool:
+    columns = {row[1] for row in connection.execute(f"PRAGMA table_info({marker.NAME})")}
+    if columns and columns != {column.name for column in marker.marker.columns}:
         raise TargetRefused(f"The file has a table {marker.NAME} which is not Rescind's.")
+    return bool(columns)

@@ -49,8 +49,12 @@ class SQLiteTarget:
         """One-phase, always."""
         return CommitProtocol.one_phase
 
+    def set_up(self) -> None:
+        """Make file and marker table if they are missing."""
+        preflight.set_up(self._path)
+
     def preflight(self) -> None:
-        """Make file and marker table if missing; check file system, WAL and FULL."""
+        """Check file, file system, WAL, FULL and marker table."""
         preflight.check(self._path)
 
     def catalog(self) -> SQLiteCatalog:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from rescind.errors import ConstraintViolated, TargetConflict
+from rescind.errors import ConstraintViolated, RescindError, TargetConflict
 from rescind.targets.sqlite.failures import known, translated
 from rescind.targets.sqlite.session import Session
 from rescind.targets.sqlite.sql import quote
@@ -19,6 +19,8 @@ from rescind.targets.sqlite.sql import quote
 ROWS_PER_STATEMENT = 50
 #: Values that are turned into Python objects at a time: some 5 ms of work, and 10 MB of memory.
 VALUES_PER_CHUNK = 100_000
+
+_BATCH = "rescind_batch"
 
 
 class SQLiteWriter:
@@ -37,16 +39,33 @@ class SQLiteWriter:
         self._chunk = max(1, per_chunk // self._rows) * self._rows
 
     def write(self, batch: pa.RecordBatch) -> int:
-        """Append the rows. Raises ConstraintViolated with the row's index in the batch; TargetConflict if cancelled."""
+        """Append the rows. Raises ConstraintViolated with the row's index in the batch; TargetConflict if cancelled.
+
+        Whatever is raised, no row of the batch is left: a function that hides the error and goes on would
+        otherwise commit rows that nobody counted.
+        """
         batch = batch.select(self._columns)
         written = 0
-        with self._own():
+        with self._own(), self._all_or_none():
             for start in range(0, batch.num_rows, self._chunk):
                 written += self._write_chunk(batch.slice(start, self._chunk), start)
         return written
 
     def close(self) -> None:
         """Nothing is kept back: every write is in the transaction when it returns."""
+
+    @contextmanager
+    def _all_or_none(self) -> Iterator[None]:
+        self._session.execute(f"SAVEPOINT {_BATCH}")
+        try:
+            yield
+        except BaseException:
+            # After a cancel nothing runs any more, and after some errors SQLite has taken back everything itself.
+            with suppress(RescindError, sqlite3.Error):
+                self._session.execute(f"ROLLBACK TO {_BATCH}")
+                self._session.execute(f"RELEASE {_BATCH}")
+            raise
+        self._session.execute(f"RELEASE {_BATCH}")
 
     def _write_chunk(self, chunk: pa.RecordBatch, start: int) -> int:
         values = row_major([python_values(column) for column in chunk.columns])

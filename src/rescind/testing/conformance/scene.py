@@ -143,8 +143,9 @@ class Suite:
 
     @pytest.fixture
     def empty(self, connect: Connect) -> Iterator[Scene]:
-        """A database without tables, after preflight."""
+        """A database without tables, set up."""
         scene = Scene(connect)
+        scene.fresh().set_up()
         scene.fresh().preflight()
         yield scene
         scene.close()

@@ -35,6 +35,9 @@ class MemoryTarget:
     def protocol(self) -> Protocol:
         return Protocol.two_phase if self._two_phase else Protocol.one_phase
 
+    def set_up(self) -> None:
+        self.preflight()
+
     def preflight(self) -> None:
         ask(self._address, "open")  # the markers are always there, and nothing is durable: it must answer
 

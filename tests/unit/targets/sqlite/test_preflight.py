@@ -50,7 +50,7 @@ def test_where_the_system_does_not_tell(tmp_path: Path) -> None:
 def test_a_network_file_system_is_refused(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(preflight, "file_system", lambda directory: "fuse.sshfs")
     with pytest.raises(TargetRefused, match=r"fuse\.sshfs"):
-        SQLiteTarget("default", path).preflight()
+        SQLiteTarget("default", path).set_up()
     assert list(tmp_path.iterdir()) == []
 
 
@@ -63,13 +63,13 @@ def test_it_makes_the_file_durable_and_may_be_repeated_beside_a_writer(
 
 def test_a_missing_directory_and_what_is_no_database(tmp_path: Path) -> None:
     with pytest.raises(TargetUnavailable, match="does not exist"):
-        SQLiteTarget("default", tmp_path / "missing" / "data.db").preflight()
+        SQLiteTarget("default", tmp_path / "missing" / "data.db").set_up()
     with pytest.raises(TargetUnavailable):
-        SQLiteTarget("default", tmp_path).preflight()
+        SQLiteTarget("default", tmp_path).set_up()
     text = tmp_path / "text.db"
     text.write_text("this is no database " * 100)
     with pytest.raises(TargetUnavailable, match="NOTADB"):
-        SQLiteTarget("default", text).preflight()
+        SQLiteTarget("default", text).set_up()
 
 
 def test_somebody_elses_marker_table_is_not_written_to(path: Path, sql: Callable[..., Any]) -> None:
@@ -81,3 +81,16 @@ def test_somebody_elses_marker_table_is_not_written_to(path: Path, sql: Callable
 def test_a_file_that_cannot_be_in_wal_is_refused() -> None:
     with closing(sqlite3.connect(":memory:")) as memory, pytest.raises(TargetRefused, match="journal_mode=memory"):
         preflight.make_durable(memory)
+
+
+def test_a_file_that_is_not_there_is_not_made_by_looking(path: Path, tmp_path: Path) -> None:
+    with pytest.raises(TargetUnavailable, match="mounted"):
+        SQLiteTarget("default", path).preflight()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_another_file_in_its_place_gets_no_marker_table_by_looking(path: Path, sql: Callable[..., Any]) -> None:
+    sql("CREATE TABLE other(a)")
+    with pytest.raises(TargetUnavailable, match="the right file"):
+        SQLiteTarget("default", path).preflight()
+    assert sql("SELECT name FROM sqlite_master") == [("other",)]
