@@ -60,7 +60,7 @@ def test_no_service_is_5(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_a_user_command_imports_nothing_of_the_service() -> None:
-    heavy = {"pyarrow", "duckdb", "flask", "sqlalchemy", "celery", "rescind.bootstrap", "rescind.settings"}
+    heavy = {"pyarrow", "flask", "sqlalchemy", "celery", "rescind.bootstrap", "rescind.settings"}
     program = (
         f"import sys; from rescind.cli.main import main; main(['show', 'id', '--url', '{NOBODY}']);"
         f"sys.exit(str({heavy!r} & set(sys.modules)) if {heavy!r} & set(sys.modules) else 0)"
