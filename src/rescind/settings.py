@@ -63,6 +63,15 @@ class Settings(BaseSettings):
         validation_alias=AliasChoices(*_SECRETS["broker_url"]),
         description="Celery's broker; without it, the embedded one in the home.",
     )
+    broker_queue: Literal["classic", "quorum"] = Field(
+        "classic", description="Type of the broker's queue; quorum is for a RabbitMQ of several nodes."
+    )
+    two_phase: Literal["auto", "never"] = Field(
+        "auto", description="Commit of a single branch on MySQL and MariaDB: two-phase where it can be, or never."
+    )
+    hold_seconds: int = Field(
+        900, ge=1, le=86_400, description="How long a task with commit=manual is held, if its request does not say."
+    )
     uploads: Path | None = Field(None, description="Where uploads are kept; without it, in the home.")
     tasks: Annotated[tuple[str, ...], NoDecode] = Field((), description="Modules with your own tasks, comma-separated.")
     classic: bool = Field(True, description="Whether the demo's endpoints are served.")

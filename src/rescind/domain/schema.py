@@ -10,13 +10,35 @@ class Type(StrEnum):
     """What a column's values are; the word in the API too."""
 
     integer = "integer"  #: 64 bits, signed
+    unsigned = "unsigned"  #: 64 bits, from 0
     real = "real"  #: IEEE double
     decimal = "decimal"  #: exact; travels as text
     boolean = "boolean"
     date = "date"
+    time = "time"  #: of a day, without a zone, microseconds
     timestamp = "timestamp"  #: without a zone, microseconds
+    timestamptz = "timestamptz"  #: an instant, microseconds; without an offset in the input it is UTC
     text = "text"
     binary = "binary"
+    json = "json"  #: travels as text
+    uuid = "uuid"  #: travels as text, lower case with hyphens
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a column cannot hold although it is of its type. None: no limit but the type's own."""
+
+    low: int | None = None  #: least integer; of a date or timestamp in days or microseconds since 1970
+    high: int | None = None  #: greatest
+    precision: int | None = None  #: digits of a decimal in all
+    scale: int | None = None  #: of them after the point: a value with more is refused, never rounded
+    characters: int | None = None  #: longest text
+    bytes: int | None = None  #: longest text in UTF-8, or longest binary
+    values: tuple[str, ...] | None = None  #: an enumeration's labels
+    codec: str | None = None  #: Python's name of the only encoding that text must be representable in
+    nul: bool = True  #: text may hold U+0000
+    single: bool = False  #: a real of 32 bits
+    finite: bool = False  #: NaN and the infinities are not among a real's values
 
 
 @dataclass(frozen=True)
@@ -30,6 +52,7 @@ class Column:
     has_default: bool = False  #: a default, identity or rowid alias: may be absent from the input
     generated: bool = False  #: computed by the database: must be absent from the input
     key: int = 0  #: position in the primary key, from 1; 0 if it is not part of it
+    limits: Limits = Limits()
 
     @property
     def optional(self) -> bool:

@@ -4,11 +4,31 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import StrEnum
 from typing import Any
 
 from rescind.domain.branch import Protocol
 from rescind.domain.states import State
 from rescind.errors import Retry
+
+class Commit(StrEnum):
+    """Who says that a task commits."""
+
+    auto = "auto"  #: its own attempt, as soon as everything is written
+    manual = "manual"  #: a person, within the time for which it is held; else it is taken back
+
+
+@dataclass(frozen=True)
+class Terms:
+    """How a task is to end. `hold_seconds` is how long a manual commit is waited for.
+
+    `dry_run`: the whole write, constraints and triggers included, and then everything is taken back.
+    """
+
+    commit: Commit = Commit.auto
+    dry_run: bool = False
+    hold_seconds: int | None = None
+
 
 MOST_COUNTED_ATTEMPTS = 3  #: attempts that may end in a retryable error
 MOST_LOST_WORKERS = 5  #: attempts that may end because their worker died
@@ -70,6 +90,9 @@ class Task:
     progress: Progress = Progress()
     receipt: dict[str, Any] | None = None
     problem: Problem | None = None
+    terms: Terms = Terms()
+    hold_until: datetime | None = None  #: on the ledger's clock: a held task is taken back from then on
+    locks: dict[str, str] | None = None  #: what a held task holds, in words, by branch
 
 
 def after_abort(task: Task) -> State:

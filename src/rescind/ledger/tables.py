@@ -19,6 +19,7 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    false,
 )
 from sqlalchemy.types import TypeDecorator
 
@@ -87,6 +88,11 @@ task = Table(
     Column("bytes_total", BigInteger),
     Column("receipt", JSON(none_as_null=True)),
     Column("problem", JSON(none_as_null=True)),
+    Column("commit", String(8), nullable=False, server_default="auto"),
+    Column("dry_run", Boolean, nullable=False, server_default=false()),
+    Column("hold_seconds", Integer),
+    Column("hold_until", UtcDateTime),
+    Column("locks", JSON(none_as_null=True)),
     Index(None, "state", "created_at", "id"),
 )
 
@@ -109,6 +115,7 @@ branch = Table(
     Column("target", String(100), nullable=False),
     Column("protocol", String(16), nullable=False),
     Column("session", String(255), nullable=False),
+    Column("incarnation", Integer, nullable=False, server_default="1"),
     Column("registered_at", UtcDateTime, nullable=False),
     Column("ended_at", UtcDateTime),
 )
@@ -164,6 +171,18 @@ made_table = Table(
     Column("target", String(100), primary_key=True),
     Column("name", String(255), primary_key=True),
     Column("task", _Id, nullable=False),
+    Column("at", UtcDateTime, nullable=False),
+)
+
+#: Tables that a task is about to make by a statement which commits by itself: written BEFORE that statement, gone with
+#: the transition that ends the attempt (PROTOCOL R12).
+pending_table = Table(
+    "pending_table",
+    metadata,
+    Column("task", _Id, ForeignKey("task.id", ondelete="CASCADE"), primary_key=True),
+    Column("attempt", Integer, primary_key=True, autoincrement=False),
+    Column("branch", Integer, primary_key=True, autoincrement=False),
+    Column("name", String(255), primary_key=True),
     Column("at", UtcDateTime, nullable=False),
 )
 

@@ -34,8 +34,10 @@ class Capabilities:
     one_phase: Ability
     two_phase: Ability
     parallel_writers: Ability  #: several tasks may write at the same time
-    transactional_ddl: Ability
+    transactional_ddl: Ability  #: limited: a table is made before the transaction begins, and undone (PROTOCOL R12)
     sql: Ability  #: a task may run its own SQL
+    bulk_load: Ability  #: limited: many-row INSERT; the reason names its cost and the cure
+    warnings: tuple[str, ...] = ()  #: what else to know: size limits, replication, proxies, rights
 
     def document(self) -> dict[str, Any]:
         return asdict(self)

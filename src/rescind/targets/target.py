@@ -6,6 +6,8 @@ One attempt at a task opens at most one branch in a target, and the verbs come i
                                           └─ prepare ─ commit ─ close    (two-phase)
                      rollback ─ close at any moment before
 
+Where the card says that DDL is not transactional, `create_table` comes between `open` and `start` (PROTOCOL R12).
+
 * `open_branch` connects and learns the session's identity, and does nothing else: the coordinator writes the
   identity into the ledger BEFORE `start` begins a transaction, so that no branch can exist unknown.
 * `write_marker` is the last write. It first proves that the transaction is the one which `start` began; if a
@@ -16,6 +18,9 @@ One attempt at a task opens at most one branch in a target, and the verbs come i
 * `end_session` answers True only when the session is proven to be gone, so that nothing of it can still
   arrive. False means "not yet": ask again. It never ends a process or connection that merely has the same
   number (PROTOCOL, session identity).
+* `create_table` before `start` commits by itself. The coordinator writes the table's name into the ledger BEFORE,
+  the database keeps the branch's identity with the table (a comment), and `undo_table` takes back only a table
+  with that identity that is empty while nobody can write to it.
 * `insert_tombstone` waits for a branch that is committing to commit or die, and then answers which of the two
   rows stands there: the tombstone (it can never commit now) or its marker (it did). Never for a two-phase
   branch.
@@ -64,7 +69,10 @@ class Branch(Protocol):
         """The transaction as a SQLAlchemy connection on which transaction statements and DDL are refused."""
 
     def create_table(self, table: Table) -> None:
-        """Make the table inside the transaction."""
+        """Make the table: inside the transaction, or before `start` where DDL commits by itself.
+
+        Raises TargetConflict where a table of that name is there.
+        """
 
     def clear_table(self, table: str) -> int:
         """Delete all rows; returns how many."""
@@ -74,6 +82,12 @@ class Branch(Protocol):
 
     def write_marker(self, rows: int, checksum: str) -> None:
         """Write the proof, last of all. Raises TransactionBroken."""
+
+    def check_constraints(self) -> None:
+        """Check what the database would check at the commit only, as for a dry run. Raises ConstraintViolated."""
+
+    def locks(self) -> str:
+        """What the transaction holds, in words for a person; it is asked for before `prepare`."""
 
     def prepare(self) -> None:
         """First phase of two."""
@@ -157,7 +171,19 @@ class Target(Protocol):
         """The kind that stands under the branch's key afterwards. Raises Undecided, TargetUnavailable."""
 
     def end_session(self, session: str) -> bool:
-        """End the session and say whether it is proven gone."""
+        """End the session and say whether it is proven gone, its transaction with it unless that is prepared."""
+
+    def left_to_undo(self, session: str) -> int | None:
+        """Rows that the session's rollback has still to take back; None where nothing is known of it."""
+
+    def undo_table(self, name: str, branch: BranchId) -> None:
+        """Drop the table if the branch's task made it and, under a write lock, it is empty; else leave it.
+
+        Any attempt of the task up to the branch's own counts. Raises TargetBusy where the lock is not to be had.
+        """
+
+    def newest_incarnation(self, ledger: str) -> int:
+        """The highest incarnation of that ledger among markers and prepared branches; 0 where there are none."""
 
     def translate(self, error: Exception) -> RescindError | None:
         """Our error for a driver's or SQLAlchemy's that a task's function let through; None for any other."""
