@@ -6,7 +6,6 @@ import os
 import pwd
 import shutil
 import signal
-from pathlib import Path
 from urllib.parse import quote
 
 import psycopg
@@ -27,9 +26,12 @@ COMMON: dict[str, str | int] = {
 class PostgreSQL(Server):
     """`settings` are the server's own: `PostgreSQL(max_prepared_transactions=0)`. Raises AbsentError."""
 
+    end_signal = signal.SIGINT  # SIGTERM would wait for clients
+
     def __init__(self, **settings: str | int) -> None:
         self._server = program("postgres", DEBIAN)
         self._installer = program("initdb", DEBIAN)
+        self._user = _other_user() if os.geteuid() == 0 else None
         self._settings = COMMON | settings
         super().__init__()
 
@@ -49,17 +51,17 @@ class PostgreSQL(Server):
     def install(self) -> None:
         password = self.directory / "password"
         password.write_text(PASSWORD)
-        if os.geteuid() == 0:
+        if self._user:
             for path in (self.directory, password):
-                shutil.chown(path, _other_user().pw_uid, _other_user().pw_gid)
+                shutil.chown(path, self._user.pw_uid, self._user.pw_gid)
         options = ["--encoding=UTF8", "--locale=C.UTF-8", "--auth=scram-sha-256", f"--username={ADMIN}", "--no-sync"]
-        data = f"--pgdata={self.directory}/data"
-        self.run_to_the_end(*_not_as_root(), self._installer, *options, data, f"--pwfile={password}")
+        files = [f"--pgdata={self.directory}/data", f"--pwfile={password}"]
+        self.run_to_the_end(*dying_with_us(self._installer, *options, *files, user=self._user))
 
     def command(self) -> list[str]:
         settings = [f"--{name}={value}" for name, value in self._settings.items()]
         server = [self._server, "-D", f"{self.directory}/data", "-p", str(self.port), *settings]
-        return dying_with_us(*_not_as_root()[1:], *server)
+        return dying_with_us(*server, user=self._user)
 
     def answers(self) -> bool:
         try:
@@ -85,15 +87,8 @@ class PostgreSQL(Server):
             connection.execute(statement)
 
 
-def _not_as_root() -> list[str]:
-    """What makes a command run as another user, where that is needed: PostgreSQL refuses root."""
-    if os.geteuid() != 0:
-        return ["setpriv"]
-    user = _other_user()
-    return ["setpriv", f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--clear-groups"]
-
-
 def _other_user() -> pwd.struct_passwd:
+    """PostgreSQL refuses to run as root."""
     for name in ("postgres", "nobody"):
         try:
             return pwd.getpwnam(name)

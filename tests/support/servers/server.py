@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import pwd
 import random
 import shutil
 import signal
@@ -16,6 +18,7 @@ from pathlib import Path
 from typing import Self, TypeVar
 
 import psutil
+from tests.support.waiting import until
 
 USER = "rescind"
 PASSWORD = "p@ss:w/rd"  # with every character that a URL has to quote
@@ -31,12 +34,15 @@ class Server(ABC):
     the signal when the thread ends that started the server.
     """
 
+    end_signal = signal.SIGTERM
+
     def __init__(self) -> None:
         # Not in pytest's directory: only its owner may enter that, and PostgreSQL cannot run as root.
         self.directory = Path(tempfile.mkdtemp(prefix=f"rescind-{type(self).__name__.lower()}-"))
         self.log = self.directory / "server.log"  #: everything that the server says
         self.port = free_port()
         self._process: subprocess.Popen[bytes] | None = None
+        self._installed = False
         self._databases = 0
 
     # --- what each kind of server says of itself ----------------------------------------------------------------
@@ -65,18 +71,18 @@ class Server(ABC):
 
     def start(self) -> Self:
         """Start it, anew where it had ended, on the same port and data; returns when it answers."""
-        first = not self.log.exists()
-        if first:
+        if not self._installed:
             self.install()
         self._run()
-        if first:
+        if not self._installed:
             self.set_up()
+        self._installed = True
         return self
 
     def stop(self) -> None:
-        """An orderly end."""
+        """An orderly end, without waiting for clients to leave."""
         if self._process is not None:
-            self._process.terminate()
+            self._process.send_signal(self.end_signal)
             self._process.wait(END_SECONDS)
             self._process = None
 
@@ -88,9 +94,10 @@ class Server(ABC):
         self._process.send_signal(signal.SIGSTOP)
         family = self._family()
         for process in family:
-            process.kill()
-        psutil.wait_procs(family, timeout=END_SECONDS)
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
         self._process.wait(END_SECONDS)
+        until(lambda: not any(map(_alive, family)), f"{family} to be gone", END_SECONDS)
         self._process = None
 
     def freeze(self) -> None:
@@ -138,12 +145,16 @@ class Server(ABC):
 
     def _signal(self, number: signal.Signals) -> None:
         for process in self._family():
-            process.send_signal(number)
+            with contextlib.suppress(psutil.NoSuchProcess):  # a child that has ended meanwhile
+                process.send_signal(number)
 
     def _family(self) -> list[psutil.Process]:
         assert self._process is not None, "it is not running"
-        parent = psutil.Process(self._process.pid)
-        return [parent, *parent.children(recursive=True)]
+        try:
+            parent = psutil.Process(self._process.pid)
+            return [parent, *parent.children(recursive=True)]
+        except psutil.NoSuchProcess:  # it has ended by itself
+            return []
 
 
 S = TypeVar("S", bound=Server)
@@ -158,9 +169,18 @@ def running(server: S) -> Iterator[S]:
         server.close()
 
 
-def dying_with_us(*command: str) -> list[str]:
-    """The command, killed by the kernel when this process ends, however it ends."""
-    return ["setpriv", "--pdeathsig", "KILL", *command]
+def dying_with_us(*command: str, user: pwd.struct_passwd | None = None) -> list[str]:
+    """The command, run as `user`, and killed by the kernel when this process ends, however it ends."""
+    change = [f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--clear-groups"] if user else []
+    return ["setpriv", "--pdeathsig", "KILL", *change, *command]
+
+
+def _alive(process: psutil.Process) -> bool:
+    """A zombie is gone; whoever has to reap it may take a second."""
+    try:
+        return process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def free_port() -> int:
