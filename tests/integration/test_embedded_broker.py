@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import signal
 import statistics
-import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -18,61 +14,13 @@ from typing import Any
 import psutil
 import pytest
 from tests.support.waiting import until
+from tests.support.wakes import CHILDREN, Bench
 
 from rescind.broker.announcement import QUEUE, WAKE
-from rescind.broker.application import make_celery
-from rescind.broker.publisher import publisher
-
-ROOT = Path(__file__).parents[2]
-CHILDREN = 2
 
 
-class Bench:
-    """A home, its workers, and what they were woken up for."""
-
-    def __init__(self, directory: Path) -> None:
-        self.home = directory / "home"
-        self.log = directory / "woken.log"
-        self.queue = self.home / "broker" / "queues" / QUEUE
-        self.app = make_celery(None, self.home)
-        self.announce: Callable[[str], None] = publisher(self.app)
-        self.workers: list[subprocess.Popen[bytes]] = []
-
-    def start_worker(self) -> subprocess.Popen[bytes]:
-        environment = os.environ | {"WAKE_HOME": str(self.home), "WAKE_LOG": str(self.log), "PYTHONPATH": str(ROOT)}
-        worker = subprocess.Popen([sys.executable, "-m", "tests.support.wake_app"], env=environment, cwd=ROOT)
-        self.workers.append(worker)
-        until(lambda: len(self.children(worker)) == CHILDREN, "the worker's children")
-        return worker
-
-    def children(self, worker: subprocess.Popen[bytes]) -> list[int]:
-        return [child.pid for child in psutil.Process(worker.pid).children()]
-
-    def kill_child(self, worker: subprocess.Popen[bytes], pid: int) -> None:
-        """SIGKILL, and wait until another child has its place."""
-        os.kill(pid, signal.SIGKILL)
-        until(lambda: len(set(self.children(worker)) - {pid}) == CHILDREN, "a new child")
-
-    def woken(self) -> list[tuple[str, int, float]]:
-        """The id, the child's pid and the time of each wake-up."""
-        lines = self.log.read_text().splitlines() if self.log.exists() else []
-        return [(line.split()[0], int(line.split()[1]), float(line.split()[2])) for line in lines]
-
-    def ids(self) -> list[str]:
-        return [task_id for task_id, _, _ in self.woken()]
-
-    def wait_for(self, *ids: str) -> None:
-        until(lambda: set(ids) <= set(self.ids()), f"wake-ups for {ids[:3]}…")
-
-    def release(self) -> None:
-        """Let the bodies of ids that start with `hold` end."""
-        self.log.with_suffix(".release").touch()
-
-    def close(self) -> None:
-        self.release()
-        for worker in self.workers:
-            worker.kill()
-            worker.wait(30)
+def queue_of(bench: Bench) -> Path:
+    return bench.home / "broker" / "queues" / QUEUE
 
 
 @pytest.fixture
@@ -106,11 +54,11 @@ def test_half_written_and_garbage_files_do_not_stop_the_worker(bench: Bench) -> 
     bench.announce("before")
     bench.wait_for("before")
     for n, content in enumerate((b"", b'{"body": "W1siYSJd', b"\x00\xff" * 500, b"[]", b"{}", b'{"properties": {}}')):
-        (bench.queue / f"0-{n}.json").write_bytes(content)
-    (bench.queue / "0-directory").mkdir()
+        (queue_of(bench) / f"0-{n}.json").write_bytes(content)
+    (queue_of(bench) / "0-directory").mkdir()
     bench.announce("after")
     bench.wait_for("after")
-    until(lambda: not list(bench.queue.iterdir()), "the queue to be empty")
+    until(lambda: not list(queue_of(bench).iterdir()), "the queue to be empty")
     assert len(list((bench.home / "broker" / "broken").iterdir())) == 7
     assert worker.poll() is None
 
@@ -129,7 +77,7 @@ FORGERIES: list[dict[str, Any]] = [
 def test_forged_messages_harm_nothing(bench: Bench) -> None:
     """What still names our task is a wake-up and no more; anything else is nothing."""
     bench.announce("forged")
-    (genuine,) = bench.queue.iterdir()
+    (genuine,) = queue_of(bench).iterdir()
     message = json.loads(genuine.read_text())
     for n, forgery in enumerate(FORGERIES):
         genuine.with_name(f"0-{n}.json").write_text(json.dumps(message | forgery))
@@ -144,9 +92,9 @@ def test_forged_messages_harm_nothing(bench: Bench) -> None:
 
 def test_a_directory_that_is_removed_is_made_again(bench: Bench) -> None:
     worker = bench.start_worker()
-    until(bench.queue.is_dir, "the worker to poll")
+    until(queue_of(bench).is_dir, "the worker to poll")
     shutil.rmtree(bench.home / "broker")
-    until(bench.queue.is_dir, "the directory to be made again")
+    until(queue_of(bench).is_dir, "the directory to be made again")
     bench.announce("a")
     bench.wait_for("a")
     assert worker.poll() is None
@@ -186,7 +134,7 @@ def test_sigterm_lets_the_task_end_and_gives_back_what_has_not_begun(bench: Benc
     worker.terminate()
     bench.release()
     assert worker.wait(30) == 0
-    assert len(bench.ids()) + len(list(bench.queue.iterdir())) == CHILDREN + 3
+    assert len(bench.ids()) + len(list(queue_of(bench).iterdir())) == CHILDREN + 3
 
 
 @pytest.mark.crash

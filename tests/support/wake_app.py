@@ -26,7 +26,9 @@ def wake(task_id: str) -> None:
             threading.Event().wait(0.02)
 
 
-app = make_celery(os.environ.get("WAKE_BROKER"), Path(os.environ["WAKE_HOME"]), wake=wake)
+app = make_celery(
+    os.environ["WAKE_BROKER"] or None, Path(os.environ["WAKE_HOME"]), queue_type=os.environ["WAKE_QUEUE"], wake=wake
+)
 
 if __name__ == "__main__":
     sys.exit(run_worker(app, concurrency=2))

@@ -11,12 +11,11 @@ from celery import Celery
 
 from rescind.broker.announcement import QUEUE, WAKE
 
+CLASSIC = "classic"
 MOST_CHILD_KIB = 512 * 1024
 
 _SETTINGS: dict[str, Any] = {
     "task_default_queue": QUEUE,
-    # Classic and durable: quorum queues need a cluster to be worth their cost, and a lost queue costs a sweep.
-    "task_default_queue_type": "classic",
     # Messages that Celery would have to unpickle are code; none of ours needs more than JSON.
     "accept_content": ["json"],
     "task_serializer": "json",
@@ -54,15 +53,19 @@ _SETTINGS: dict[str, Any] = {
 }
 
 
-def make_celery(broker: str | None, home: Path, *, wake: Callable[[str], None] | None = None) -> Celery:
+def make_celery(
+    broker: str | None, home: Path, *, queue_type: str = CLASSIC, wake: Callable[[str], None] | None = None
+) -> Celery:
     """The application on the broker at URL `broker`, or on the embedded one in `home/broker` if it is None.
 
+    `queue_type`: what RabbitMQ makes of our queue, `classic` or `quorum`. Both are durable. A quorum queue is worth
+    its cost in a cluster only: what a classic one loses with its node costs a sweep.
     `wake` is the body of the only task; it is given the id that was announced, which is a hint and no more. Without
     it the application can publish, and a worker that runs it does nothing.
     """
     app = Celery("rescind", set_as_current=False, fixups=())
     app.conf.update(_SETTINGS)
-    app.conf.update(_external(broker) if broker else _embedded(home))
+    app.conf.update(_external(broker, queue_type) if broker else _embedded(home))
     for name in ("celery.worker.strategy", "celery.app.trace"):
         # Two lines per wake-up, which say less than ours, cost half the throughput.
         logging.getLogger(name).setLevel(logging.WARNING)
@@ -76,9 +79,14 @@ def make_celery(broker: str | None, home: Path, *, wake: Callable[[str], None] |
     return app
 
 
-def _external(url: str) -> dict[str, Any]:
-    # Without confirms a publish is believed done while it sits in a buffer: 3,000 of 3,000 were lost on kill -9.
-    return _at(url) | {"broker_transport_options": {"confirm_publish": True}}
+def _external(url: str, queue_type: str) -> dict[str, Any]:
+    return _at(url) | {
+        # Without confirms a publish is believed done while it sits in a buffer: 3,000 of 3,000 were lost on kill -9.
+        "broker_transport_options": {"confirm_publish": True},
+        "task_default_queue_type": queue_type,
+        # A quorum queue refuses a prefetch limit that is shared by consumers, and with it the worker.
+        "worker_detect_quorum_queues": True,
+    }
 
 
 def _embedded(home: Path) -> dict[str, Any]:

@@ -12,9 +12,17 @@ from rescind.broker import announcement
 
 _celery_logger = get_logger(__name__)
 
+#: for messages with a delay, which we never send: with a quorum queue it declares 28 exchanges and 28 queues
+_DELAYS = "celery.worker.consumer.delayed_delivery:DelayedDelivery"
+
 
 class Consumer(CeleryConsumer):  # type: ignore[misc]  # celery has no type hints
     """What the setting `worker_consumer` names."""
+
+    class Blueprint(CeleryConsumer.Blueprint):  # type: ignore[misc]  # celery has no type hints
+        """The steps in which a worker starts to consume."""
+
+        default_steps = tuple(step for step in CeleryConsumer.Blueprint.default_steps if step != _DELAYS)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         # Workers do not need to know of each other: the ledger says who works on what. These three have no setting,
