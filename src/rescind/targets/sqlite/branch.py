@@ -14,9 +14,10 @@ from rescind.domain.branch import BranchId, MarkerKind
 from rescind.domain.schema import Table
 from rescind.errors import TargetBusy, TargetConflict, TargetRefused, TransactionBroken, UnknownColumn
 from rescind.targets import marker
+from rescind.targets.guarded import GuardedConnection
 from rescind.targets.sqlite import catalog, preflight, sql
 from rescind.targets.sqlite.failures import known, translated
-from rescind.targets.sqlite.guard import Guard, GuardedConnection
+from rescind.targets.sqlite.guard import Guard
 from rescind.targets.sqlite.session import Session
 from rescind.targets.sqlite.writer import SQLiteWriter
 
