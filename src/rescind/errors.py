@@ -41,6 +41,7 @@ RescindError
 │   └── ShuttingDown          this worker is told to leave
 ├── UploadStorageFull         no space left where uploads are kept
 ├── LedgerUnavailable         the ledger does not answer
+├── LedgerOutdated            a target knows a later life of this ledger, which was restored from a backup
 ├── BrokerUnavailable         the broker does not answer (the sweeper announces later)
 ├── Undecided                 an outcome cannot be proven yet; try again later
 ├── Contradiction             the database contradicts the decision: ends as `hazard`
@@ -379,6 +380,14 @@ class LedgerUnavailable(RescindError):
     code = "ledger-unavailable"
     retry = Retry.free
     advice = "Try again when the ledger is back; work already accepted is safe."
+
+
+class LedgerOutdated(RescindError):
+    """A target knows a later life of this ledger, which was restored from a backup."""
+
+    code = "ledger-outdated"
+    retry = Retry.free
+    advice = "Run `rescind recover --restored`, then restart every process of Rescind."
 
 
 class BrokerUnavailable(RescindError):

@@ -15,7 +15,7 @@ from rescind import failpoints
 from rescind.domain.branch import Marker, Protocol
 from rescind.domain.states import State
 from rescind.domain.task import Task
-from rescind.ledger import tasks
+from rescind.ledger import tasks, transitions
 from rescind.ledger.branches import Registered
 from rescind.transaction import preflight
 from rescind.transaction.recovery import Recovery
@@ -40,7 +40,7 @@ def _no_marker_check_at_all() -> None:
 
 def _no_attempt_in_the_decision() -> None:
     """The decision names the task only: a zombie decides for the attempt that is at work now."""
-    decide = tasks.decide
+    decide = transitions.decide
 
     def mutant(connection: Connection, task: Task, protocol: Protocol, draft: dict[str, Any]) -> bool:
         current = tasks.get(connection, task.id)

@@ -18,7 +18,7 @@ from tests.crash.world import World
 
 from rescind.broker.announcer import Announcer
 from rescind.errors import UploadIncomplete, UploadStorageFull
-from rescind.ledger import tasks
+from rescind.ledger import tasks, transitions
 from rescind.ledger.engine import now
 from rescind.tasks.submission import Key
 
@@ -138,7 +138,7 @@ def _announce_once(world: World, task_id: str) -> None:
 
         def mark(announced: str) -> None:
             with parts.ledger.write() as connection:
-                tasks.mark_announced(connection, announced)
+                transitions.mark_announced(connection, announced)
 
         announcer = Announcer(partial(note, world.file("published")), mark)
         announcer.announce(task_id)

@@ -12,7 +12,7 @@ from pathlib import Path
 from tests.crash.scenario import Act, Trap
 
 from rescind import failpoints
-from rescind.ledger import tasks
+from rescind.ledger import transitions
 from rescind.ledger.engine import Ledger
 
 STALL_SECONDS = 1.2  #: longer than any lease of a run
@@ -61,6 +61,6 @@ def request_stop(directory: Path, task_id: str) -> None:
     """Ask for a stop on a connection of its own, and note the answer."""
     ledger = Ledger(f"sqlite:///{directory / 'ledger.db'}", busy_seconds=3.0)
     with ledger.write() as connection:
-        answer = tasks.request_stop(connection, task_id)
+        answer = transitions.request_stop(connection, task_id)
     ledger.close()
     note(directory / "stops", str(answer))

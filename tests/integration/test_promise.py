@@ -20,7 +20,7 @@ from rescind import bootstrap, failpoints
 from rescind.domain.schema import Column, Table, Type
 from rescind.domain.states import State
 from rescind.errors import ConstraintViolated, TargetBusy, TargetUnavailable
-from rescind.ledger import tasks
+from rescind.ledger import transitions
 from rescind.targets.sqlite import branch as sqlite_branch
 from rescind.tasks import Transaction, transactional
 from rescind.worker.lease import Unchanged
@@ -150,9 +150,9 @@ def test_a_ledger_restored_from_before_the_claim_is_a_hazard(shop: InProcess, tm
 def test_a_worker_that_beats_after_all_is_not_taken_for_dead(shop: InProcess) -> None:
     task_id = shop.submit("insert-one")
     with shop.core.ledger.write() as connection:
-        task = tasks.claim(connection, task_id, "elsewhere|x|x|1|1")
+        task = transitions.claim(connection, task_id, "elsewhere|x|x|1|1")
         assert task is not None
-        assert tasks.beat(connection, task, task.progress)
+        assert transitions.beat(connection, task, task.progress)
     assert shop.core.recovery().take_over(task, lost=True) is None
     assert shop.get(task_id).state is State.running
 
@@ -161,7 +161,7 @@ def test_a_dead_task_of_a_target_that_is_not_configured_any_more_says_what_it_wa
     task_id = shop.submit("insert-one")
     with shop.core.ledger.write() as connection:
         connection.execute(text("UPDATE task_target SET target = 'gone'"))
-        task = tasks.claim(connection, task_id, "here|earlier boot|x|1|1")
+        task = transitions.claim(connection, task_id, "here|earlier boot|x|1|1")
         assert task is not None
         connection.execute(
             text("INSERT INTO branch VALUES (:id, 1, 0, 'gone', 'one-phase', 's', '2026-01-01 00:00:00.000000', NULL)"),

@@ -13,7 +13,7 @@ from tests.support.inprocess import InProcess, in_process
 from rescind.domain.states import State
 from rescind.domain.task import Task
 from rescind.errors import ConfigurationError, InvalidArguments
-from rescind.ledger import tasks
+from rescind.ledger import transitions
 from rescind.tasks.registry import TaskRegistry
 
 
@@ -89,7 +89,7 @@ def test_case_22_a_task_that_never_checks_is_stopped_in_the_database(shop: InPro
     def stop() -> None:
         assert shop_tasks.looping.wait(30)
         with shop.core.ledger.write() as connection:
-            tasks.request_stop(connection, task_id)
+            transitions.request_stop(connection, task_id)
 
     stopper = threading.Thread(target=stop)
     stopper.start()

@@ -21,7 +21,7 @@ from rescind.domain.schema import Column, Table, Type
 from rescind.domain.states import DONE, State
 from rescind.domain.task import Task
 from rescind.errors import RescindError, UnknownTable
-from rescind.ledger import events, tables, tasks
+from rescind.ledger import events, tables, tasks, transitions
 from rescind.ledger.engine import Ledger
 from rescind.testing.memory import MemoryTarget, Operator, in_thread
 from rescind.transaction.control import Control
@@ -82,13 +82,13 @@ class World:
 
     def claim(self, task_id: str) -> Task:
         with self.ledger.write() as connection:
-            task = tasks.claim(connection, task_id, "worker")
+            task = transitions.claim(connection, task_id, "worker")
         assert task is not None
         return task
 
     def stop(self, task_id: str) -> None:
         with self.ledger.write() as connection:
-            tasks.request_stop(connection, task_id)
+            transitions.request_stop(connection, task_id)
 
     def attempt(self, task: Task, work: Body = body, control: Control | None = None) -> State | None:
         """Run a claimed attempt; a failpoint that ends the worker's code leaves the rest to recovery."""

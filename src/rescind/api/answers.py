@@ -14,7 +14,7 @@ from rescind.api.services import services
 from rescind.domain.states import StopAnswer
 from rescind.domain.task import Task
 from rescind.errors import Finished, TooLate, UnknownId
-from rescind.ledger import tasks
+from rescind.ledger import tasks, transitions
 
 RETRY_AFTER_SECONDS = 1  #: when to look at a task for the first time
 
@@ -47,7 +47,7 @@ def ask_to_stop(task_id: str) -> Task:
     """Ask for a stop; the task as it is after that. Raises UnknownId, TooLate, Finished."""
     ledger = services().ledger
     with ledger.write() as connection:
-        answer = tasks.request_stop(connection, task_id)
+        answer = transitions.request_stop(connection, task_id)
         task = tasks.get(connection, task_id)
     if task is None:
         raise UnknownId(f"No task has the id {task_id}.")

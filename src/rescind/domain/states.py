@@ -20,6 +20,10 @@ class State(StrEnum):
     #: An attempt is at work. Its worker moves it on; if the worker dies or hangs, recovery does.
     running = "running"
 
+    #: Held: every branch is prepared, and no connection is open. A commit or a stop by a person moves it on; if
+    #: neither comes until `hold_until`, the sweeper takes it back.
+    prepared = "prepared"
+
     #: Decided and being carried out; stop is closed. The worker moves it on; if it dies, recovery does. With a
     #: one-phase branch it may still turn to `aborting`, after a tombstone has proven that nothing committed.
     committing = "committing"
@@ -29,6 +33,9 @@ class State(StrEnum):
 
     #: Done; every marker was seen. For ever.
     committed = "committed"
+
+    #: A dry run that passed; its rollback is proven. For ever.
+    checked = "checked"
 
     #: A stop was asked for, and the rollback is proven. For ever.
     stopped = "stopped"
@@ -50,14 +57,17 @@ class State(StrEnum):
         return _CELERY[self]
 
 
-DONE = frozenset({State.committed, State.stopped, State.failed, State.hazard})
+DONE = frozenset({State.committed, State.checked, State.stopped, State.failed, State.hazard})
+TAKEN_BACK = frozenset({State.checked, State.stopped, State.failed})  #: nothing of the task is left in any target
 
 _CELERY = {
     State.queued: "PENDING",
     State.running: "STARTED",
+    State.prepared: "STARTED",
     State.committing: "STARTED",
     State.aborting: "STARTED",
     State.committed: "SUCCESS",
+    State.checked: "SUCCESS",
     State.stopped: "REVOKED",
     State.failed: "FAILURE",
     State.hazard: "FAILURE",
@@ -75,9 +85,11 @@ class StopAnswer(StrEnum):
 STOP_ANSWERS = {
     State.queued: StopAnswer.accepted,
     State.running: StopAnswer.accepted,
+    State.prepared: StopAnswer.accepted,
     State.committing: StopAnswer.too_late,
     State.aborting: StopAnswer.accepted,
     State.committed: StopAnswer.too_late,
+    State.checked: StopAnswer.finished,
     State.stopped: StopAnswer.accepted,
     State.failed: StopAnswer.finished,
     State.hazard: StopAnswer.finished,
@@ -98,15 +110,21 @@ TRANSITIONS = (
     Transition(State.queued, State.running, "worker", "claimed: the attempt's number goes up"),
     Transition(State.queued, State.stopped, "sweeper or stop", "a stop was asked for before any claim"),
     Transition(State.running, State.committing, "worker", "decided, unless a stop was asked for"),
-    Transition(State.running, State.aborting, "worker or recovery", "error, stop, shutdown or dead worker"),
+    Transition(State.running, State.prepared, "worker", "held for a person's commit, unless a stop was asked for"),
+    Transition(State.running, State.aborting, "worker or recovery", "error, stop, shutdown, dead worker or dry run"),
+    Transition(State.prepared, State.committing, "commit", "a person commits in time, and no stop was asked for"),
+    Transition(State.prepared, State.aborting, "sweeper", "a stop was asked for, or nobody committed in time"),
     Transition(State.committing, State.committed, "worker or recovery", "every marker was seen"),
     Transition(State.committing, State.aborting, "recovery", "a tombstone proves that the one-phase branch is gone"),
     Transition(State.committing, State.hazard, "worker or recovery", "a decided branch is neither listed nor marked"),
     Transition(State.aborting, State.queued, "worker or recovery", "taken back; another attempt follows"),
     Transition(State.aborting, State.stopped, "worker or recovery", "taken back, and a stop was asked for"),
+    Transition(State.aborting, State.checked, "worker or recovery", "taken back, and it was a dry run that passed"),
     Transition(State.aborting, State.failed, "worker or recovery", "taken back, and no attempt follows"),
     Transition(State.aborting, State.hazard, "worker or recovery", "a branch that was to be taken back is marked"),
     Transition(State.running, State.hazard, "worker", "another attempt's marker was found before writing"),
+    Transition(State.hazard, State.committed, "operator", "an operator has seen to it that all of it is there"),
+    Transition(State.hazard, State.failed, "operator", "an operator has seen to it that nothing of it is there"),
 )
 
 _ALLOWED = frozenset((t.source, t.to) for t in TRANSITIONS)

@@ -11,6 +11,7 @@ from rescind.domain.branch import Protocol
 from rescind.domain.states import State
 from rescind.errors import Retry
 
+
 class Commit(StrEnum):
     """Who says that a task commits."""
 
@@ -56,6 +57,13 @@ class Problem:
     details: dict[str, Any] = field(default_factory=dict)
 
 
+EXPIRED = Problem(
+    "hold-expired",
+    "Nobody committed the task in time; it was taken back and nothing was changed.",
+    "Start it again, with a longer hold_seconds if need be, and commit it in time.",
+    Retry.never,
+)
+
 LOST_WORKER = Problem(
     "worker-lost",
     "The worker died or fell silent; the attempt was taken back and nothing was changed.",
@@ -98,11 +106,14 @@ class Task:
 def after_abort(task: Task) -> State:
     """Where an aborting task goes once its rollback is proven. `task` carries the counts and the problem.
 
-    A stop wins over everything; a final error, or one too many, ends the task; all else is tried again.
+    A stop wins over everything; a dry run that passed carries its receipt; a final error, or one too many, ends the
+    task; all else is tried again.
     """
     if task.stop_requested:
         return State.stopped
     problem = task.problem
+    if task.terms.dry_run and problem is None and task.receipt is not None:
+        return State.checked
     if problem is None or problem.retry is Retry.free:
         return State.queued
     if problem.retry is Retry.never:

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, insert, select, update
 
 from rescind.domain.branch import BranchId, Protocol
 from rescind.domain.task import Task
-from rescind.ledger import tables, tasks
+from rescind.ledger import pending, tables, transitions
 from rescind.ledger.engine import now
 
 _b = tables.branch
@@ -16,13 +16,17 @@ _b = tables.branch
 
 @dataclass(frozen=True)
 class Registered:
-    """One registered branch. `ended`: its own worker has closed its session."""
+    """One registered branch. `ended`: its own worker has closed its session.
+
+    `tables` are those that it may have made by statements which commit by themselves.
+    """
 
     id: BranchId
     target: str
     protocol: Protocol
     session: str
     ended: bool
+    tables: tuple[str, ...] = ()
 
 
 def register(
@@ -32,7 +36,7 @@ def register(
 
     An INSERT … WHERE EXISTS would slip past a recovery that runs at the same time (PROTOCOL R6).
     """
-    if not tasks.hold_attempt(connection, task):
+    if not transitions.hold_attempt(connection, task):
         return False
     connection.execute(
         insert(_b).values(
@@ -42,6 +46,7 @@ def register(
             target=target,
             protocol=protocol,
             session=session,
+            incarnation=branch.incarnation,
             registered_at=now(),
         )
     )
@@ -54,16 +59,25 @@ def mark_ended(connection: Connection, branch: BranchId) -> None:
     connection.execute(update(_b).where(*where).values(ended_at=now()))
 
 
-def of_attempt(connection: Connection, task: Task, ledger: tuple[str, int]) -> list[Registered]:
+def note_table(connection: Connection, task: Task, branch: BranchId, name: str) -> bool:
+    """Before a table is made by a statement that commits by itself (PROTOCOL R12); False as in `register`."""
+    if not transitions.hold_attempt(connection, task):
+        return False
+    pending.note(connection, branch, name)
+    return True
+
+
+def of_attempt(connection: Connection, task: Task, ledger: str) -> list[Registered]:
     """The branches of the task's current attempt, in their order."""
     query = select(_b).where(_b.c.task == task.id, _b.c.attempt == task.attempt).order_by(_b.c.branch)
     return [
         Registered(
-            BranchId(*ledger, row.task, row.attempt, row.branch),
+            BranchId(ledger, row.incarnation, row.task, row.attempt, row.branch),
             row.target,
             Protocol(row.protocol),
             row.session,
             row.ended_at is not None,
+            tuple(pending.names(connection, BranchId(ledger, row.incarnation, row.task, row.attempt, row.branch))),
         )
         for row in connection.execute(query)
     ]

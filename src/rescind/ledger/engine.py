@@ -28,6 +28,14 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
+def clock(connection: Connection) -> datetime:
+    """The ledger's own clock, UTC: what expires does so by one clock, however many machines look at it."""
+    if connection.dialect.name == "sqlite":
+        return now()
+    at: datetime = connection.exec_driver_sql("SELECT CURRENT_TIMESTAMP(6)").scalar_one()
+    return at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)
+
+
 class Ledger:
     """A connection pool to the ledger, and who the ledger is.
 
@@ -68,6 +76,11 @@ class Ledger:
                     found = (row.ledger, row.incarnation)
             self._identity = found  # not before the commit: a name that the ledger lost would be used for ever
         return self._identity
+
+    def incarnation(self) -> int:
+        """The incarnation as it is now: another process may have raised it. Raises LedgerUnavailable."""
+        with self.read() as connection:
+            return int(connection.execute(select(tables.identity.c.incarnation)).scalar_one())
 
     def settle(self, ask: Callable[[Connection], T], pause_seconds: float = 0.2) -> T:
         """Ask in a new read transaction until the ledger answers, for ever (PROTOCOL R2)."""

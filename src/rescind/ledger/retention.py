@@ -6,7 +6,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, delete, insert, select
 
-from rescind.domain.states import State
+from rescind.domain.states import TAKEN_BACK, State
 from rescind.domain.task import Task
 from rescind.ledger import tables, tasks
 
@@ -14,8 +14,8 @@ _t, _f = tables.task, tables.forgotten
 
 
 def ended_before(connection: Connection, at: datetime, limit: int = 1_000) -> list[Task]:
-    """Tasks that committed, stopped or failed before `at`; the oldest first."""
-    ended = (State.committed, State.stopped, State.failed)
+    """Tasks that committed, or were taken back for good, before `at`; the oldest first."""
+    ended = (State.committed, *TAKEN_BACK)
     query = select(_t.c.id).where(_t.c.state.in_(ended), _t.c.finished_at < at).order_by(_t.c.finished_at).limit(limit)
     found = [tasks.get(connection, task_id) for task_id in connection.execute(query).scalars().all()]
     return [task for task in found if task is not None]
@@ -24,7 +24,7 @@ def ended_before(connection: Connection, at: datetime, limit: int = 1_000) -> li
 def forget(connection: Connection, task: Task) -> None:
     """Delete the task with all that hangs on it, and note that its markers may go."""
     connection.execute(delete(_t).where(_t.c.id == task.id, _t.c.state == task.state))
-    connection.execute(insert(_f), [{"task": task.id, "target": name} for name in task.targets])
+    connection.execute(insert(_f), [{"task": task.id, "target": name} for name in dict.fromkeys(task.targets)])
 
 
 def forgotten(connection: Connection) -> list[tuple[str, str]]:

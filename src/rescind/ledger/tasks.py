@@ -1,26 +1,22 @@
-"""Tasks in the ledger: submitting, reading, and the guarded transitions.
-
-Each transition names the state and the attempt that it expects and answers whether it found them: False is
-an answer (somebody else was first), not an accident. Sources: PROTOCOL, steps 1 to 12.
-"""
+"""Tasks in the ledger: submitting and reading. What moves them on is in `transitions`."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, false, insert, or_, select, true, update
+from sqlalchemy import Connection, Row, and_, insert, or_, select
 
 from rescind.domain.branch import Protocol
-from rescind.domain.states import STOP_ANSWERS, State, StopAnswer, allowed
-from rescind.domain.task import Problem, Progress, Task, after_abort
+from rescind.domain.states import State
+from rescind.domain.task import Commit, Problem, Progress, Task, Terms
 from rescind.errors import Retry
 from rescind.ledger import tables
 from rescind.ledger.engine import now
 from rescind.ledger.events import record
 
-LONGEST_BACKOFF_SECONDS = 60.0
+AUTOMATIC = Terms()
 
 _t = tables.task
 
@@ -32,10 +28,14 @@ def insert_task(
     args: dict[str, Any],
     targets: Sequence[str],
     *,
+    terms: Terms = AUTOMATIC,
     upload: str | None = None,
     retry_of: str | None = None,
 ) -> None:
-    """Step 1. Raises IntegrityError where `retry_of` was retried before."""
+    """Step 1. `targets` has a name for each branch, in their order: one that has several branches comes several times.
+
+    Raises IntegrityError where `retry_of` was retried before.
+    """
     at = now()
     connection.execute(
         insert(_t).values(
@@ -47,6 +47,9 @@ def insert_task(
             attempt=0,
             beat=0,
             stop_requested=False,
+            commit=terms.commit,
+            dry_run=terms.dry_run,
+            hold_seconds=terms.hold_seconds,
             created_at=at,
             changed_at=at,
             retry_of=retry_of,
@@ -101,248 +104,11 @@ def retry_of(connection: Connection, task_id: str) -> str | None:
     return connection.execute(select(_t.c.id).where(_t.c.retry_of == task_id)).scalar_one_or_none()
 
 
-def claim(connection: Connection, task_id: str, worker: str) -> Task | None:
-    """Step 2: make the next attempt of a queued task; None where somebody else was first."""
-    found = connection.execute(
-        update(_t)
-        .where(_t.c.id == task_id, _t.c.state == State.queued, _t.c.stop_requested == false())
-        .values(
-            state=State.running,
-            attempt=_t.c.attempt + 1,
-            beat=0,
-            worker=worker,
-            started_at=now(),
-            changed_at=now(),
-            not_before=None,
-            waiting_for=None,
-            problem=None,
-            receipt=None,
-            phase="starting",
-            rows=0,
-            rows_total=None,
-            bytes=0,
-            bytes_total=None,
-        )
-    )
-    if found.rowcount != 1:
-        return None
-    task = get(connection, task_id)
-    assert task is not None
-    record(connection, task_id, State.running, task.attempt, {"worker": worker})
-    return task
-
-
-def beat(connection: Connection, task: Task, progress: Progress) -> bool:
-    """Step 5: the heartbeat, and the progress with it. False: fenced, or not running any more."""
-    return _guarded(
-        connection,
-        task,
-        State.running,
-        beat=_t.c.beat + 1,
-        phase=progress.phase,
-        rows=progress.rows,
-        rows_total=progress.rows_total,
-        bytes=progress.bytes,
-        bytes_total=progress.bytes_total,
-    )
-
-
-def beat_commit(connection: Connection, task: Task) -> bool:
-    """The heartbeat of an attempt whose decision is being carried out."""
-    return _guarded(connection, task, State.committing, beat=_t.c.beat + 1)
-
-
-def hold_attempt(connection: Connection, task: Task) -> bool:
-    """Touch the task's row, guarded: the first half of registering a branch (PROTOCOL, registering a branch)."""
-    return _guarded(connection, task, State.running, beat=_t.c.beat + 1)
-
-
-def decide(connection: Connection, task: Task, protocol: Protocol, draft: dict[str, Any]) -> bool:
-    """Step 7: the decision. Names the attempt and refuses where a stop was asked for (PROTOCOL R5)."""
-    return _move(
-        connection,
-        task,
-        State.running,
-        State.committing,
-        _t.c.stop_requested == false(),
-        protocol=protocol,
-        receipt=draft,
-        phase="committing",
-    )
-
-
-def finish(connection: Connection, task: Task, receipt: dict[str, Any]) -> bool:
-    """Step 9: all markers were seen. The tables that the task made become known as ours."""
-    if not _move(
-        connection,
-        task,
-        State.committing,
-        State.committed,
-        receipt=receipt,
-        finished_at=now(),
-        waiting_for=None,
-        phase="done",
-        rows=receipt["rows_written"],
-    ):
-        return False
-    for made in receipt["tables_made"]:
-        _own(connection, made["target"], made["table"], task.id)
-    return True
-
-
-def begin_abort(
-    connection: Connection,
-    task: Task,
-    source: State,
-    problem: Problem | None,
-    *,
-    lost: bool = False,
-    silent_since: int | None = None,
-) -> bool:
-    """Step 10's first mark: `running → aborting`, or `committing → aborting` after a tombstone.
-
-    `silent_since` is the beat at which the worker fell silent: one that has beaten since is alive after all.
-    Nothing may touch a branch before this has answered True (PROTOCOL R1).
-    """
-    counted = problem is not None and problem.retry is Retry.counted and not lost
-    return _move(
-        connection,
-        task,
-        source,
-        State.aborting,
-        *(() if silent_since is None else (_t.c.beat == silent_since,)),
-        errors=_t.c.errors + int(counted),
-        losses=_t.c.losses + int(lost),
-        problem=None if problem is None else _problem_document(problem),
-        phase="rolling back",
-        detail={} if problem is None else {"code": problem.code, "detail": problem.detail},
-    )
-
-
-def end_abort(connection: Connection, task: Task, back_off_seconds: float) -> State | None:
-    """Step 10's last mark: where the task goes from `aborting`; None where somebody else was first.
-
-    The row is read again in this transaction: a stop may have come while branches were rolled back.
-    """
-    current = get(connection, task.id)
-    if current is None or current.state is not State.aborting or current.attempt != task.attempt:
-        return None
-    to = after_abort(current)
-    again = to is State.queued
-    waiting = current.problem.detail if again and current.problem and current.problem.retry is Retry.free else None
-    delay = timedelta(seconds=min(back_off_seconds, LONGEST_BACKOFF_SECONDS))
-    moved = _move(
-        connection,
-        task,
-        State.aborting,
-        to,
-        # Guarded once more: where the database lets two writers in, the flag may have been raised since.
-        _t.c.stop_requested == (true() if current.stop_requested else false()),
-        not_before=now() + delay if again and back_off_seconds else None,
-        waiting_for=waiting,
-        finished_at=None if again else now(),
-        announced_at=None,
-        phase="waiting" if again else "done",
-        rows=0,
-        receipt=None,
-    )
-    return to if moved else None
-
-
-def mark_hazard(connection: Connection, task: Task, problem: Problem) -> bool:
-    """The database contradicts the decision: nothing more is done by itself."""
-    return _move(
-        connection,
-        task,
-        task.state,
-        State.hazard,
-        problem=_problem_document(problem),
-        finished_at=now(),
-        phase="done",
-        detail={"detail": problem.detail},
-    )
-
-
-def request_stop(connection: Connection, task_id: str) -> StopAnswer | None:
-    """Ask for a stop; None for an unknown id. `accepted` promises that the task never commits.
-
-    The flag is raised by one guarded UPDATE, so that it cannot fall behind the decision: the decision refuses
-    where the flag is up, and the flag is refused where the decision was made.
-    """
-    raised = connection.execute(
-        update(_t)
-        .where(
-            _t.c.id == task_id,
-            _t.c.stop_requested == false(),
-            _t.c.state.in_([State.queued, State.running, State.aborting]),
-        )
-        .values(stop_requested=True)
-    )
-    task = get(connection, task_id)
-    if task is None:
-        return None
-    if raised.rowcount == 1:
-        record(connection, task_id, "stop-requested", task.attempt, {})
-    if task.state is State.queued:
-        stop_queued(connection, task)
-    return STOP_ANSWERS[task.state]
-
-
-def stop_queued(connection: Connection, task: Task) -> bool:
-    """A stop that came before any claim: nothing was begun, so nothing is to be rolled back."""
-    return _move(
-        connection,
-        task,
-        State.queued,
-        State.stopped,
-        _t.c.stop_requested == true(),
-        finished_at=now(),
-        phase="done",
-        waiting_for=None,
-    )
-
-
-def wait_for(connection: Connection, task: Task, what: str) -> None:
-    """Say in words what the task waits for, as long as it stands where it was seen."""
-    _guarded(connection, task, task.state, waiting_for=what)
-
-
-def mark_announced(connection: Connection, task_id: str) -> None:
-    connection.execute(update(_t).where(_t.c.id == task_id).values(announced_at=now()))
-
-
 def made_here(connection: Connection, target: str, table: str) -> bool:
     """Whether Rescind made that table."""
     made = tables.made_table
     query = select(made.c.task).where(made.c.target == target, made.c.name == table)
     return connection.execute(query).first() is not None
-
-
-def _own(connection: Connection, target: str, table: str, task_id: str) -> None:
-    made = tables.made_table
-    connection.execute(made.delete().where(made.c.target == target, made.c.name == table))
-    connection.execute(insert(made).values(target=target, name=table, task=task_id, at=now()))
-
-
-def _guarded(connection: Connection, task: Task, source: State, *more: ColumnElement[bool], **values: Any) -> bool:
-    where = (_t.c.id == task.id, _t.c.state == source, _t.c.attempt == task.attempt, *more)
-    return connection.execute(update(_t).where(*where).values(**values)).rowcount == 1
-
-
-def _move(
-    connection: Connection,
-    task: Task,
-    source: State,
-    to: State,
-    *more: ColumnElement[bool],
-    detail: dict[str, Any] | None = None,
-    **values: Any,
-) -> bool:
-    assert allowed(source, to), (source, to)
-    if not _guarded(connection, task, source, *more, state=to, changed_at=now(), **values):
-        return False
-    record(connection, task.id, to, task.attempt, detail or {})
-    return True
 
 
 def _task(connection: Connection, row: Row[Any]) -> Task:
@@ -370,15 +136,8 @@ def _task(connection: Connection, row: Row[Any]) -> Task:
         worker=row.worker,
         progress=Progress(row.phase, row.rows, row.rows_total, row.bytes, row.bytes_total),
         receipt=row.receipt,
+        terms=Terms(Commit(row.commit), row.dry_run, row.hold_seconds),
+        hold_until=row.hold_until,
+        locks=row.locks,
         problem=None if problem is None else Problem(**(problem | {"retry": Retry(problem["retry"])})),
     )
-
-
-def _problem_document(problem: Problem) -> dict[str, Any]:
-    return {
-        "code": problem.code,
-        "detail": problem.detail,
-        "advice": problem.advice,
-        "retry": problem.retry,
-        "details": problem.details,
-    }

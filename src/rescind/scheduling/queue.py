@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Connection, and_, exists, false, or_, sele
 from rescind.domain.states import State
 from rescind.ledger import tables
 from rescind.ledger.engine import now
-from rescind.ledger.tasks import LONGEST_BACKOFF_SECONDS
+from rescind.ledger.transitions import LONGEST_BACKOFF_SECONDS
 
 _t = tables.task
 _BUSY = (State.running, State.committing, State.aborting)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import replace
 from typing import Annotated, Any
 from uuid import UUID
@@ -33,7 +34,7 @@ def demo_table(name: str) -> Table:
     )
 
 
-@transactional(name="generate")
+@transactional(name="generate", anywhere=True)
 def generate(
     tx: Transaction,
     table: Annotated[str, Field(max_length=64, pattern=r"\S")] = "data",
@@ -46,11 +47,13 @@ def generate(
     The same seed gives the same rows; without one, the task's id is the seed. With `made_by_rescind` a table
     that Rescind did not make is refused.
     """
-    target_table = existing_or_made(tx, table, made_by_rescind)
-    tx.progress(phase="writing", rows_total=rows)
-    with tx.writer(target_table, FIELDS) as writer:
+    tables = {target: existing_or_made(tx, table, made_by_rescind, target) for target in tx.targets}
+    tx.progress(phase="writing", rows_total=rows * len(tables))
+    with ExitStack() as stack:
+        writing = [stack.enter_context(tx.writer(found, FIELDS, target)) for target, found in tables.items()]
         for batch in batches(rows, UUID(tx.task_id).int if seed is None else seed):
-            writer.write(batch)
+            for writer in writing:
+                writer.write(batch)
     return {"rows": rows}
 
 
@@ -61,15 +64,15 @@ def limited(most_rows: int) -> TaskDefinition:
     return replace(generate, arguments=model)
 
 
-def existing_or_made(tx: Transaction, name: str, made_by_rescind: bool) -> Table:
+def existing_or_made(tx: Transaction, name: str, made_by_rescind: bool, target: str) -> Table:
     """The table to write to. Raises NotMadeHere, UnknownColumn."""
     try:
-        table = tx.table(name)
+        table = tx.table(name, target)
     except UnknownTable:
         table = demo_table(name)
-        tx.create_table(table)
+        tx.create_table(table, target)
         return table
-    if made_by_rescind and not tx.made_here(name):
+    if made_by_rescind and not tx.made_here(name, target):
         raise NotMadeHere(f"Table {name} was not made by Rescind; nothing was changed.")
     missing = [field for field in FIELDS if table.column(field) is None]
     if missing:

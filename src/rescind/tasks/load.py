@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from typing import Annotated
 
 from pydantic import Field
@@ -11,47 +12,81 @@ from sqlalchemy import table as sql_table
 
 from rescind.domain.rejects import Reason, Reject
 from rescind.domain.schema import Column, Table
-from rescind.errors import ConstraintViolated, InvalidHeader, MissingColumn, RowsRejected, UnknownColumn, UnknownTable
+from rescind.errors import (
+    ConstraintViolated,
+    InvalidArguments,
+    InvalidHeader,
+    MissingColumn,
+    RowsRejected,
+    UnknownColumn,
+    UnknownTable,
+)
 from rescind.readers.reader import Reader
-from rescind.tasks.transactional import TableWriter, Transaction, UploadId, transactional
+from rescind.tasks.transactional import Transaction, UploadId, Writers, transactional
+from rescind.tasks.writing import TableWriter
 
+MOST_WRITERS = 16
+ONE_WRITER = Writers(1)
 OTHER_DELIMITERS = ";\t|"  #: one of them in the only column's name tells of another kind of file
 
 
-@transactional(name="load")
+@transactional(name="load", anywhere=True)
 def load(
     tx: Transaction,
     table: Annotated[str, Field(max_length=255, pattern=r"\S")],
     upload: UploadId,
     create: bool = False,
     count: bool = False,
+    writers: Annotated[Writers, Field(ge=1, le=MOST_WRITERS)] = ONE_WRITER,
 ) -> dict[str, str]:
     """Append the rows of an uploaded file to a table; any bad row takes all back.
 
     `create` makes the table if it is missing, with types inferred from the whole file. `count` puts the
-    table's row count before and after into the receipt.
+    table's row count before and after into the receipt. `writers` splits the rows over so many branches. With
+    several targets each gets all rows.
     """
     with tx.upload(upload) as reader:
         tx.progress(phase="checking")
-        known = _known(tx, table)
-        if known is None and not create:
-            raise UnknownTable(f"There is no table {table}.")
-        into = known or Table(table, _inferred(reader, tx))
-        columns = match(reader.header, into)
-        if known is None:
-            tx.create_table(into)
-        if count and known is not None:
-            tx.counted("before", _count(tx, table))
+        known = {target: _known(tx, table, target) for target in tx.targets}
+        missing = [target for target in tx.targets if known[target] is None]
+        if missing and not create:
+            raise UnknownTable(f"There is no table {table}{_in(tx, missing[0])}.")
+        new = Table(table, _inferred(reader, tx)) if missing else None
+        into = {target: found or new for target, found in known.items()}
+        tables = {target: found for target, found in into.items() if found is not None}
+        columns = agreed({target: match(reader.header, found) for target, found in tables.items()})
+        for target in missing:
+            tx.create_table(tables[target], target)
+        for target in tx.targets:
+            if target in missing or count:
+                tx.counted("before", 0 if target in missing else _count(tx, table, target), target)
         tx.progress(phase="writing")
-        with tx.writer(into, reader.header) as writer:
-            _copy(tx, reader, columns, writer)
+        with ExitStack() as stack:
+            writing = [stack.enter_context(tx.writer(tables[name], reader.header, name)) for name in tx.targets]
+            _copy(tx, reader, columns, writing)
         tx.rows_read(reader.rows_read)
-        if known is None:
-            tx.counted("before", 0)
-            tx.counted("after", reader.rows_read)
-        elif count:
-            tx.counted("after", _count(tx, table))
+        for target in tx.targets:
+            if target in missing:
+                tx.counted("after", reader.rows_read, target)
+            elif count:
+                tx.counted("after", _count(tx, table, target), target)
     return {"table": table}
+
+
+def agreed(columns: Mapping[str, tuple[Column, ...]]) -> tuple[Column, ...]:
+    """The columns by which the file is read for all targets. Raises InvalidArguments where their types differ.
+
+    A value that one of the targets cannot hold, though it is of the type, is refused by that target's writer.
+    """
+    (first, wanted), *others = columns.items()
+    for other, found in others:
+        for mine, theirs in zip(wanted, found, strict=True):
+            if mine.type is not theirs.type:
+                raise InvalidArguments(
+                    f"Column {mine.name!r} is {mine.type} in target {first}, but {theirs.type} in target {other}: "
+                    "the same rows cannot be read for both."
+                )
+    return wanted
 
 
 def match(header: Sequence[str], table: Table) -> tuple[Column, ...]:
@@ -73,11 +108,15 @@ def match(header: Sequence[str], table: Table) -> tuple[Column, ...]:
     return found
 
 
-def _known(tx: Transaction, table: str) -> Table | None:
+def _known(tx: Transaction, table: str, target: str) -> Table | None:
     try:
-        return tx.table(table)
+        return tx.table(table, target)
     except UnknownTable:
         return None
+
+
+def _in(tx: Transaction, target: str) -> str:
+    return f" in target {target}" if len(tx.targets) > 1 else ""
 
 
 def _inferred(reader: Reader, tx: Transaction) -> tuple[Column, ...]:
@@ -88,25 +127,25 @@ def _inferred(reader: Reader, tx: Transaction) -> tuple[Column, ...]:
     return reader.infer(tx.check)
 
 
-def _copy(tx: Transaction, reader: Reader, columns: Sequence[Column], writer: TableWriter) -> None:
-    written = 0
-    for batch in reader.batches(columns, tx.check):
-        try:
-            writer.write(batch)
-        except ConstraintViolated as error:
-            raise _rejected(error, written) from error
-        written += batch.num_rows
-        tx.progress(bytes=reader.bytes_read)
+def _copy(tx: Transaction, reader: Reader, columns: Sequence[Column], writing: Sequence[TableWriter]) -> None:
+    try:
+        for batch in reader.batches(columns, tx.check):
+            for writer in writing:
+                writer.write(batch)
+            tx.progress(bytes=reader.bytes_read)
+        for writer in writing:
+            writer.close()
+    except ConstraintViolated as error:
+        raise _rejected(error) from error
 
 
-def _rejected(error: ConstraintViolated, written: int) -> Exception:
-    """The constraint's message with the record it is about; until now every record had been written."""
+def _rejected(error: ConstraintViolated) -> Exception:
+    """The constraint's message with the record it is about."""
     if error.row is None:
         return error
-    record = written + error.row + 1
-    reject = Reject(record, None, None, Reason.constraint.format(message=str(error).rstrip(".")))
+    reject = Reject(error.row + 1, None, None, Reason.constraint.format(message=str(error).rstrip(".")))
     return RowsRejected(f"Nothing was loaded: {reject}.", [reject], 1)
 
 
-def _count(tx: Transaction, table: str) -> int:
-    return int(tx.connection().execute(select(func.count()).select_from(sql_table(table))).scalar_one())
+def _count(tx: Transaction, table: str, target: str) -> int:
+    return int(tx.connection(target).execute(select(func.count()).select_from(sql_table(table))).scalar_one())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,11 +12,12 @@ from sqlalchemy.exc import IntegrityError
 
 from rescind import failpoints
 from rescind.domain.states import State
-from rescind.domain.task import Task
+from rescind.domain.task import Task, Terms
 from rescind.domain.upload import Upload
 from rescind.errors import KeyReused, NotRetryable, UnknownId, UnknownUpload
 from rescind.ledger import idempotency, tasks, uploads
 from rescind.ledger.engine import Ledger
+from rescind.ledger.tasks import AUTOMATIC
 from rescind.tasks.registry import TaskRegistry
 
 
@@ -49,15 +50,23 @@ class Submission:
             return self._same(connection, key)
 
     def submit(
-        self, name: str, args: dict[str, Any], *, upload: Upload | None = None, key: Key | None = None
+        self,
+        name: str,
+        args: dict[str, Any],
+        *,
+        targets: Sequence[str] | None = None,
+        terms: Terms = AUTOMATIC,
+        upload: Upload | None = None,
+        key: Key | None = None,
     ) -> tuple[str, bool]:
         """The task's id, and whether this call made it.
 
-        `upload` is one that was received with the request: its row is written with the task's. Raises
-        UnknownTask, InvalidArguments, UnknownUpload, KeyReused.
+        `targets` are those that the task's definition names, if none are given. `upload` is one that was received with
+        the request: its row is written with the task's. Raises UnknownTask, InvalidArguments, UnknownUpload, KeyReused.
         """
         definition = self._registry[name]
         checked = definition.check(args)
+        branches = definition.branches(checked, targets)
         kept = checked.get(definition.upload_argument) if definition.upload_argument else None
 
         def insert(connection: Connection, task_id: str) -> None:
@@ -65,7 +74,7 @@ class Submission:
                 uploads.insert_upload(connection, upload)
             elif kept is not None and uploads.get(connection, kept) is None:
                 raise UnknownUpload(f"No upload has the id {kept}.")
-            tasks.insert_task(connection, task_id, name, checked, definition.targets, upload=kept)
+            tasks.insert_task(connection, task_id, name, checked, branches, terms=terms, upload=kept)
 
         return self._insert(insert, key)
 
@@ -84,7 +93,16 @@ class Submission:
         kept = before.args.get(definition.upload_argument) if definition.upload_argument else None
 
         def insert(connection: Connection, new: str) -> None:
-            tasks.insert_task(connection, new, before.name, before.args, before.targets, upload=kept, retry_of=task_id)
+            tasks.insert_task(
+                connection,
+                new,
+                before.name,
+                before.args,
+                before.targets,
+                terms=before.terms,
+                upload=kept,
+                retry_of=task_id,
+            )
 
         try:
             return self._insert(insert, key)

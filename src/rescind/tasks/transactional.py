@@ -20,11 +20,9 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import Any, NewType, get_type_hints
 
-import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 from sqlalchemy import Connection
 
-from rescind import failpoints
 from rescind.domain.receipt import Draft
 from rescind.domain.schema import Table, hidden
 from rescind.domain.upload import Upload
@@ -33,12 +31,14 @@ from rescind.ledger import tasks as ledger_tasks
 from rescind.ledger.engine import Ledger
 from rescind.readers.reader import Reader
 from rescind.settings import DEFAULT_TARGET
-from rescind.targets.target import Writer
+from rescind.tasks.writing import TableWriter
 from rescind.transaction.work import Work
 from rescind.uploads.store import UploadStore
 
 #: An argument of this type is the id of an upload; the upload is kept as long as the task needs it.
 UploadId = NewType("UploadId", str)
+#: An argument of this type is the number of branches that the task has in each of its targets.
+Writers = NewType("Writers", int)
 
 Function = Callable[..., Any]
 
@@ -47,13 +47,18 @@ LONGEST_PHASE = 40  #: characters of a phase that are kept
 
 @dataclass(frozen=True)
 class TaskDefinition:
-    """A task that can be started: its name, the model of its arguments, where it writes, and its function."""
+    """A task that can be started: its name, the model of its arguments, where it writes, and its function.
+
+    `anywhere`: whoever starts it may name other targets.
+    """
 
     name: str
     function: Function
     arguments: type[BaseModel]
     targets: tuple[str, ...]
     upload_argument: str | None
+    writers_argument: str | None = None
+    anywhere: bool = False
 
     @property
     def summary(self) -> str:
@@ -71,6 +76,18 @@ class TaskDefinition:
             text = "; ".join(f"{p['argument']}: {p['message']}" for p in problems)
             raise InvalidArguments(f"The arguments of task {self.name} are wrong: {text}.", problems) from None
 
+    def branches(self, args: dict[str, Any], targets: Sequence[str] | None) -> tuple[str, ...]:
+        """The target of each branch, for checked arguments. Raises InvalidArguments for targets that it cannot have."""
+        if targets is not None and not self.anywhere and tuple(targets) != self.targets:
+            raise InvalidArguments(
+                f"Task {self.name} writes to {', '.join(self.targets)}; no other target can be named."
+            )
+        chosen = self.targets if targets is None else tuple(targets)
+        if not chosen or len(set(chosen)) != len(chosen):
+            raise InvalidArguments("A task has at least one target, and names none twice.")
+        writers = args[self.writers_argument] if self.writers_argument else 1
+        return tuple(name for name in chosen for _ in range(writers))
+
     def call(self, tx: Transaction, args: dict[str, Any]) -> Any:
         """Run the function with checked arguments."""
         model = self.arguments.model_validate(args)
@@ -81,48 +98,37 @@ class TaskDefinition:
         return self.function(*args, **kwargs)
 
 
-def transactional(name: str, *, targets: Sequence[str] = (DEFAULT_TARGET,)) -> Callable[[Function], TaskDefinition]:
+def transactional(
+    name: str, *, targets: Sequence[str] = (DEFAULT_TARGET,), anywhere: bool = False
+) -> Callable[[Function], TaskDefinition]:
     """Make a task of a function whose first parameter is a Transaction.
 
-    `targets` are the registered databases that it writes to. Raises TypeError for a parameter without an
-    annotation, since its values could not be checked.
+    `targets` are the registered databases that it writes to; with `anywhere` whoever starts it may name others, and
+    the function writes to `tx.targets`. Raises TypeError for a parameter without an annotation, since its values
+    could not be checked.
     """
 
     def decorate(function: Function) -> TaskDefinition:
         hints = get_type_hints(function, include_extras=True)
         fields: dict[str, Any] = {}
-        upload = None
+        named: dict[Any, str] = {}
         for parameter in list(inspect.signature(function).parameters.values())[1:]:
             if parameter.name not in hints:
                 raise TypeError(f"task {name}: parameter {parameter.name} needs a type annotation")
-            if hints[parameter.name] is UploadId:
-                upload = parameter.name
+            named[_bare(hints[parameter.name])] = parameter.name
             default = ... if parameter.default is inspect.Parameter.empty else parameter.default
             fields[parameter.name] = (hints[parameter.name], default)
         # JSON has no other way to say these types, so "5" is not a number here and 1 is not a truth value.
         config = ConfigDict(extra="forbid", strict=True)
         model: type[BaseModel] = create_model(f"{name}-arguments", __config__=config, **fields)
-        return TaskDefinition(name, function, model, tuple(targets), upload)
+        return TaskDefinition(name, function, model, tuple(targets), named.get(UploadId), named.get(Writers), anywhere)
 
     return decorate
 
 
-class TableWriter:
-    """Puts Arrow batches into one table, inside the task's transaction."""
-
-    def __init__(self, tx: Transaction, writer: Writer, target: str) -> None:
-        self._tx = tx
-        self._writer = writer
-        self._target = target
-
-    def write(self, batch: pa.RecordBatch) -> None:
-        """Append the rows. Raises Stopped when a stop was asked for, ConstraintViolated for a bad row."""
-        self._tx.check()
-        self._tx.progress(rows=self._writer.write(batch), target=self._target)
-        failpoints.hit("branch.mid_data")
-
-    def close(self) -> None:
-        self._writer.close()
+def _bare(hint: Any) -> Any:
+    """The type of an annotation without what `Annotated` says of it."""
+    return getattr(hint, "__origin__", hint)
 
 
 def _whole(number: int) -> int:
@@ -151,6 +157,11 @@ class Transaction:
     def task_id(self) -> str:
         return self._work.task.id
 
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """The names of the databases that this task writes to."""
+        return tuple(dict.fromkeys(self._work.task.targets))
+
     def connection(self, target: str = DEFAULT_TARGET) -> Connection:
         """A SQLAlchemy connection inside the transaction. Transaction statements and DDL are refused on it."""
         self.check()
@@ -174,10 +185,20 @@ class Transaction:
 
         Raises TypeError or ValueError for a count that is no whole number of 64 bits.
         """
+        added = _whole(rows)
+        self._work.written[self._work.numbers(target)[0]] += added
+        self._tell(added, phase, rows_total, bytes, bytes_total)
+
+    def _tell(
+        self,
+        added: int,
+        phase: str | None = None,
+        rows_total: int | None = None,
+        bytes: int | None = None,
+        bytes_total: int | None = None,
+    ) -> None:
         control = self._work.control
         now = control.progress
-        added = _whole(rows)
-        self._work.written[target] += added
         control.progress = replace(
             now,
             phase=now.phase if phase is None else str(phase)[:LONGEST_PHASE],
@@ -201,7 +222,7 @@ class Transaction:
         self.check()
         if hidden(table.name):
             raise UnknownTable(f"The name {table.name!r} is reserved; no such table can be made.")
-        self._work.branch(target).create_table(table)
+        self._work.create_table(target, table)
         self._draft = replace(self._draft, made=(*self._draft.made, (target, table.name)))
 
     def clear_table(self, name: str, target: str = DEFAULT_TARGET) -> int:
@@ -209,10 +230,14 @@ class Transaction:
         self.check()
         return self._work.branch(target).clear_table(name)
 
-    def writer(self, table: Table, columns: Sequence[str], target: str = DEFAULT_TARGET) -> closing[TableWriter]:
+    def writer(self, table: Table, columns: Sequence[str], target: str = DEFAULT_TARGET) -> TableWriter:
         """The fast road for many rows: use it in a `with`, and give `write` Arrow batches of those columns."""
         self.check()
-        return closing(TableWriter(self, self._work.branch(target).writer(table, columns), target))
+        return TableWriter(self._work, target, table, columns, self._wrote)
+
+    def _wrote(self, rows: int, branch: int) -> None:
+        self._work.written[branch] += rows
+        self._tell(rows)
 
     def upload(self, upload_id: str) -> closing[Reader]:
         """A reader of an upload's rows, for a `with`. The bytes' digest is verified before the decision."""
@@ -221,9 +246,10 @@ class Transaction:
         self.progress(bytes_total=upload.length)
         return closing(self._open_upload(upload))
 
-    def counted(self, when: str, rows: int) -> None:
-        """Put a row count into the receipt; `when` is `before` or `after`."""
-        self._draft = replace(self._draft, counts=self._draft.counts | {when: rows})
+    def counted(self, when: str, rows: int, target: str = DEFAULT_TARGET) -> None:
+        """Put a row count into the receipt; `when` is `before` or `after`. With several targets it names its own."""
+        name = when if len(self.targets) == 1 else f"{when} in {target}"
+        self._draft = replace(self._draft, counts=self._draft.counts | {name: rows})
 
     def rows_read(self, rows: int) -> None:
         """Put the number of rows read into the receipt, where it is not the number written."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from rescind.domain.task import Progress
 from rescind.errors import Fenced, Interruption
@@ -20,6 +21,7 @@ class Control:
         self._lock = threading.Lock()
         self._interruption: Interruption | None = None
         self._cancels: list[Callable[[], None]] = []
+        self._left: Callable[[], int | None] | None = None
         self.progress = Progress()
 
     @property
@@ -54,3 +56,17 @@ class Control:
         """
         with self._lock:
             self._cancels.clear()
+
+    @contextmanager
+    def undoing(self, left: Callable[[], int | None]) -> Iterator[None]:
+        """While the attempt rolls back, `left` tells the watchdog how many rows are still to be taken back."""
+        self._left = left
+        try:
+            yield
+        finally:
+            self._left = None
+
+    def left_to_undo(self) -> int | None:
+        """None where nothing is being rolled back, or no database tells."""
+        left = self._left
+        return None if left is None else left()

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
+
+from sqlalchemy import Connection
 
 from rescind import failpoints
 from rescind.domain.branch import BranchId, Protocol
 from rescind.domain.receipt import Draft
 from rescind.domain.states import State
-from rescind.domain.task import Problem, Progress, Task
+from rescind.domain.task import Commit, Problem, Progress, Task
 from rescind.errors import Contradiction, Fenced, LedgerUnavailable, RescindError, Retry, RowsRejected
 from rescind.ledger import branches as ledger_branches
-from rescind.ledger import rejects, tasks
+from rescind.ledger import rejects, tasks, transitions
 from rescind.ledger.engine import Ledger
 from rescind.targets.target import Target
 from rescind.telemetry.logs import log
@@ -39,39 +41,91 @@ class Coordinator:
         """Run the claimed attempt to its end; the state it leaves, or None where others finish it."""
         work: Work | None = None
         try:
-            targets = [self._targets[name] for name in task.targets]
-            preflight.look_before(self._ledger, targets, task)
-            plan = preflight.plan(targets)
+            plan = self._look_before(task)
             work = Work(self._ledger, self._targets, task, plan, control)
             draft = body(work)
             work.mark(draft.checksum)
+            if task.terms.dry_run:
+                return self._check(task, work, plan, draft, control)
+            locks = work.locks() if task.terms.commit is Commit.manual else {}
             work.prepare()
             control.forget_cancels()
             control.check()
-            decided = self._decide(task, preflight.of_task(plan), draft, control.progress)
+            if task.terms.commit is Commit.manual:
+                decided = self._hold(task, work, plan, draft, locks, control)
+            else:
+                decided = self._decide(task, plan, draft, control.progress)
         except BaseException as error:
             return self._take_back(task, work, control.interruption or error)
         if not decided:
             return self._take_back(task, work, control.interruption or Fenced("The decision was refused."))
-        return self._carry_out(task, work)
+        return State.prepared if task.terms.commit is Commit.manual else self._carry_out(task, work)
 
-    def _decide(self, task: Task, protocol: Protocol, draft: Draft, progress: Progress) -> bool:
-        """Step 7. When the answer is lost, ask the ledger until it answers (PROTOCOL R2)."""
+    def _look_before(self, task: Task) -> tuple[Protocol, ...]:
+        targets = {name: self._targets[name] for name in task.targets}
+        preflight.look_before(self._ledger, targets.values(), task)
+        return preflight.plan([targets[name] for name in task.targets], task.terms)
+
+    def _decide(self, task: Task, plan: Sequence[Protocol], draft: Draft, progress: Progress) -> bool:
+        """Step 7."""
         failpoints.hit("decide.before")
+
+        def decide(connection: Connection) -> bool:
+            transitions.beat(connection, task, progress)  # the last: nothing more is told after the decision
+            return transitions.decide(connection, task, preflight.of_task(plan), draft.document())
+
+        return self._settled(task, decide, _DECIDED)
+
+    def _settled(self, task: Task, act: Callable[[Connection], bool], reached: Collection[State]) -> bool:
+        """Make a transition; whether it was made. A lost answer is asked for until it is given (PROTOCOL R2)."""
         while True:
             try:
                 with self._ledger.write() as connection:
-                    tasks.beat(connection, task, progress)  # the last one: nothing more is told after the decision
-                    decided = tasks.decide(connection, task, protocol, draft.document())
+                    made = act(connection)
                 failpoints.hit("decide.sent_no_reply")
                 failpoints.hit("decide.after")
-                return decided
+                return made
             except (LedgerUnavailable, failpoints.ReplyLost) as error:
                 log.warning("decide.no-answer", task=task.id, attempt=task.attempt, error=str(error))
                 current = self._ledger.settle(lambda connection: tasks.get(connection, task.id))
                 if current is None or current.attempt != task.attempt or current.state is not State.running:
-                    return current is not None and current.attempt == task.attempt and current.state in _DECIDED
+                    return current is not None and current.attempt == task.attempt and current.state in reached
                 time.sleep(0.2)  # not decided yet, as far as can be seen: ask again, guarded as before
+
+    def _hold(
+        self,
+        task: Task,
+        work: Work,
+        plan: Sequence[Protocol],
+        draft: Draft,
+        locks: dict[str, str],
+        control: Control,
+    ) -> bool:
+        """Step 6, held: nobody can finish a branch whose owner is connected, so every session goes first."""
+        failpoints.hit("hold.before_close")
+        self._mark_ended(work.close())
+        failpoints.hit("hold.after_close")
+
+        def hold(connection: Connection) -> bool:
+            transitions.beat(connection, task, control.progress)
+            return transitions.hold(connection, task, preflight.of_task(plan), draft.document(), locks)
+
+        held = self._settled(task, hold, (State.prepared, *_DECIDED))
+        failpoints.hit("hold.after_mark")
+        return held
+
+    def _check(self, task: Task, work: Work, plan: Sequence[Protocol], draft: Draft, control: Control) -> State | None:
+        """A dry run: everything is written and found good, and now taken back as after an error."""
+        work.check_constraints()
+        control.check()
+
+        def passed(connection: Connection) -> bool:
+            transitions.beat(connection, task, control.progress)
+            return transitions.pass_check(connection, task, preflight.of_task(plan), draft.document())
+
+        if not self._settled(task, passed, (State.aborting, State.checked)):
+            raise Fenced("The dry run was refused.")
+        return self._undo(task, work)
 
     def _carry_out(self, task: Task, work: Work) -> State | None:
         """Steps 8 and 9. Committed is what the markers say, whatever the commit answered."""
@@ -100,12 +154,7 @@ class Coordinator:
             failpoints.hit("abort.before_mark")
             marked = self._mark_aborting(task, error)
             failpoints.hit("abort.after_mark")
-            if not marked:
-                return self._leave(task, work)
-            if work is not None:
-                work.roll_back()
-                self._mark_ended(work.close())
-            return self._recovery.abort(marked)
+            return self._undo(marked, work) if marked else self._leave(task, work)
         except RescindError as left:
             log.warning("abort.left-to-sweeper", task=task.id, attempt=task.attempt, error=str(left))
             return None
@@ -113,12 +162,20 @@ class Coordinator:
             if work is not None:
                 work.close()
 
+    def _undo(self, task: Task, work: Work | None) -> State | None:
+        """Roll back what is ours, prove it, and end the abort. Only after the ledger says `aborting`."""
+        if work is not None:
+            with work.control.undoing(work.left_to_undo):
+                work.roll_back()
+            self._mark_ended(work.close())
+        return self._recovery.abort(task)
+
     def _mark_aborting(self, task: Task, error: BaseException) -> Task | None:
         """The task as it is aborting, or None where the ledger says otherwise. Asks until it is answered."""
         while True:
             try:
                 with self._ledger.write() as connection:
-                    moved = tasks.begin_abort(connection, task, State.running, problem_of(error))
+                    moved = transitions.begin_abort(connection, task, State.running, problem_of(error))
                     if moved and isinstance(error, RowsRejected):  # a zombie's rejects are not the task's any more
                         rejects.replace(connection, task.id, error.rejects)
                     current = tasks.get(connection, task.id)

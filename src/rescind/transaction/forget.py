@@ -42,7 +42,7 @@ class Forgetter:
         """A prepared branch without its ledger row would be in quarantine for ever."""
         ledger = self.ledger.identity()[0]
         return not any(
-            branch.task == task.id for name in task.targets for branch in self.targets[name].list_prepared(ledger)
+            branch.task == task.id for name in set(task.targets) for branch in self.targets[name].list_prepared(ledger)
         )
 
     def _delete_row(self, task: Task) -> None:

@@ -9,22 +9,24 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
+from enum import StrEnum
 
 from sqlalchemy import Connection
 
 from rescind import failpoints
 from rescind.domain.branch import BranchId, Marker, MarkerKind, Protocol
 from rescind.domain.receipt import complete
-from rescind.domain.states import State, allowed
+from rescind.domain.states import TAKEN_BACK, State, allowed
 from rescind.domain.task import LOST_WORKER, Problem, Task
 from rescind.errors import Contradiction, RescindError, Retry, Undecided
-from rescind.ledger import branches, tasks
+from rescind.ledger import branches, tasks, transitions
 from rescind.ledger.branches import Registered
 from rescind.ledger.engine import Ledger
 from rescind.targets.target import Target
 from rescind.telemetry.logs import log
 
 SESSION_SECONDS = 5.0  #: how long one call waits for a session to be gone before it leaves the rest to a later one
+TELL_SECONDS = 0.5  #: how often a long rollback is told of while its session is waited for
 FIRST_BACKOFF_SECONDS = 0.5
 
 COMMIT_REFUSED = Problem(
@@ -33,6 +35,15 @@ COMMIT_REFUSED = Problem(
     "Look at the target's log; the task is tried again by itself.",
     Retry.counted,
 )
+
+
+class Verdict(StrEnum):
+    """What is to become of a prepared branch."""
+
+    roll_back = "roll back"  #: its attempt was taken back
+    commit = "commit"  #: its task committed
+    leave = "leave"  #: its task is at work on it, and finishes it by itself
+    quarantine = "quarantine"  #: the ledger does not know it: an operator decides
 
 
 class Recovery:
@@ -49,7 +60,16 @@ class Recovery:
         """
         with self._ledger.write() as connection:
             problem, beat = (LOST_WORKER, task.beat) if lost else (None, None)
-            if not tasks.begin_abort(connection, task, State.running, problem, lost=lost, silent_since=beat):
+            if not transitions.begin_abort(connection, task, State.running, problem, lost=lost, silent_since=beat):
+                return None
+            current = tasks.get(connection, task.id)
+        assert current is not None
+        return self.abort(current)
+
+    def release(self, task: Task) -> State | None:
+        """End the hold of a `prepared` task that nobody may commit any more; None while somebody may."""
+        with self._ledger.write() as connection:
+            if not transitions.take_held_back(connection, task):
                 return None
             current = tasks.get(connection, task.id)
         assert current is not None
@@ -62,12 +82,13 @@ class Recovery:
         failpoints.hit("recover.between_scan_and_act")
         try:
             for branch in registered:
-                self._end_session(branch)
+                self._end_session(task, branch)
                 self._roll_back(branch)
+                self._undo_tables(branch)
         except Contradiction as contradiction:
             return self.hazard(task, contradiction)
         failpoints.hit("abort.before_final")
-        return self._end(lambda connection: tasks.end_abort(connection, task, _back_off(task)))
+        return self._end(lambda connection: transitions.end_abort(connection, task, _back_off(task)))
 
     def commit(self, task: Task, ended: Collection[BranchId] = (), refusal: Problem = COMMIT_REFUSED) -> State | None:
         """Steps 8 and 9, for a task that is `committing`. `ended` are branches whose session is closed already.
@@ -86,7 +107,7 @@ class Recovery:
                     f"Task {task.id} was decided with {len(registered)} of {len(task.targets)} branches."
                 )
             for branch in registered:
-                marker = self._marker(branch) or self._resolve(branch, branch.id in ended)
+                marker = self._marker(branch) or self._resolve(task, branch, branch.id in ended)
                 if marker is None:
                     return self._turn_back(task, refusal if branch.id in ended else None)
                 markers.append(marker)
@@ -105,52 +126,75 @@ class Recovery:
             current = tasks.get(connection, task.id)
             if current is None or current.attempt != task.attempt or not allowed(current.state, State.hazard):
                 return None
-            return State.hazard if tasks.mark_hazard(connection, current, problem) else None
+            return State.hazard if transitions.mark_hazard(connection, current, problem) else None
 
         return self._end(mark)
 
     def sweep_target(self, target: Target) -> None:
-        """Step 12's last rule: every prepared branch of our ledger that is listed there.
+        """Step 12's last rule: every prepared branch of our ledger that is listed there."""
+        for branch in target.list_prepared(self._ledger.identity()[0]):
+            match self.judge(branch):
+                case Verdict.quarantine:
+                    log.error("quarantine", branch=str(branch), target=target.name)
+                case Verdict.roll_back if self._owner_gone(target, branch):
+                    target.rollback_prepared(branch)
+                case Verdict.commit if self._owner_gone(target, branch):
+                    target.commit_prepared(branch)
 
-        A branch whose task or attempt we do not know, or of a newer incarnation, is left alone and reported: a ledger
+    def judge(self, branch: BranchId) -> Verdict:
+        """What is to become of a prepared branch of our ledger, by the ledger alone.
+
+        A branch whose task or attempt we do not know, or of another incarnation, is left alone and reported: a ledger
         that was restored from a backup would otherwise roll back decided work (PROTOCOL R9).
         """
-        ledger, incarnation = self._ledger.identity()
-        for branch in target.list_prepared(ledger):
-            with self._ledger.read() as connection:
-                task = tasks.get(connection, branch.task)
-                session = branches.session_of(connection, branch)
-            if task is None or branch.incarnation > incarnation or branch.attempt > task.attempt:
-                log.error("quarantine", branch=str(branch), target=target.name)
-            elif branch.attempt < task.attempt or task.state in (State.queued, State.stopped, State.failed):
-                if session is None or self._gone(target, session):
-                    target.rollback_prepared(branch)
-            elif task.state is State.committed and (session is None or self._gone(target, session)):
-                target.commit_prepared(branch)
+        with self._ledger.read() as connection:
+            task = tasks.get(connection, branch.task)
+        if task is None or branch.incarnation != self._ledger.identity()[1] or branch.attempt > task.attempt:
+            return Verdict.quarantine
+        if branch.attempt < task.attempt or task.state is State.queued or task.state in TAKEN_BACK:
+            return Verdict.roll_back
+        return Verdict.commit if task.state is State.committed else Verdict.leave
+
+    def _owner_gone(self, target: Target, branch: BranchId) -> bool:
+        with self._ledger.read() as connection:
+            session = branches.session_of(connection, branch)
+        return session is None or self._gone(target, session)
 
     def _registered(self, task: Task) -> list[Registered]:
         with self._ledger.read() as connection:
-            return branches.of_attempt(connection, task, self._ledger.identity())
+            return branches.of_attempt(connection, task, self._ledger.identity()[0])
 
-    def _end_session(self, branch: Registered) -> None:
+    def _end_session(self, task: Task, branch: Registered) -> None:
         failpoints.hit("abort.before_kill")
-        if not branch.ended and not self._gone(self._targets[branch.target], branch.session):
+        if not branch.ended and not self._gone(self._targets[branch.target], branch.session, task):
             raise Undecided(f"The session of {branch.id} in {branch.target} is still alive.")
         failpoints.hit("abort.after_kill")
 
-    def _gone(self, target: Target, session: str) -> bool:
+    def _gone(self, target: Target, session: str, task: Task | None = None) -> bool:
+        """End the session and wait until it is gone. Of a `task` that is taken back it is told what is left to undo."""
         deadline = time.monotonic() + SESSION_SECONDS
+        told = time.monotonic()
         while not target.end_session(session):
             if time.monotonic() > deadline:
                 return False
+            if task is not None and time.monotonic() - told > TELL_SECONDS:
+                self._tell(target, session, task)
+                told = time.monotonic()
             time.sleep(0.02)
         return True
+
+    def _tell(self, target: Target, session: str, task: Task) -> None:
+        left = target.left_to_undo(session)
+        if left is not None:
+            with self._ledger.write() as connection:
+                transitions.beat_abort(connection, task, left)
 
     def _roll_back(self, branch: Registered) -> None:
         """Roll back if listed; then it must be neither listed nor marked."""
         target = self._targets[branch.target]
         failpoints.hit("abort.before_rollback")
         if branch.protocol is Protocol.two_phase and self._listed(branch):
+            self._expect_our_life(branch)
             _try("rollback", branch.id, lambda: target.rollback_prepared(branch.id))
             failpoints.hit("abort.sent_no_reply")
             if self._listed(branch):
@@ -159,10 +203,22 @@ class Recovery:
         if self._marker(branch):
             raise Contradiction(f"{branch.id} was to be taken back, but {branch.target} shows it committed.")
 
-    def _resolve(self, branch: Registered, ended: bool) -> Marker | None:
+    def _undo_tables(self, branch: Registered) -> None:
+        """R12: no session of the attempt can make a table any more, and no prepared branch holds one."""
+        for name in branch.tables:
+            failpoints.hit("ddl.before_undo")
+            self._targets[branch.target].undo_table(name, branch.id)
+            failpoints.hit("ddl.after_undo")
+
+    def _expect_our_life(self, branch: Registered) -> None:
+        """A branch of an earlier life of the ledger, from before it was restored, may have been decided since then."""
+        if branch.id.incarnation != self._ledger.identity()[1]:
+            raise Contradiction(f"{branch.id} was prepared before this ledger was restored; it may have been decided.")
+
+    def _resolve(self, task: Task, branch: Registered, ended: bool) -> Marker | None:
         """A decided branch without a marker: make it commit. None: it is one-phase and can never commit now."""
         if not ended:
-            self._end_session(branch)
+            self._end_session(task, branch)
         if branch.protocol is Protocol.one_phase:
             return self._fence(branch)
         target = self._targets[branch.target]
@@ -170,6 +226,7 @@ class Recovery:
             # List first, then read: a branch that commits in between is then seen as marked, not as lost.
             listed = self._listed(branch)
             if listed:
+                self._expect_our_life(branch)
                 _try("commit", branch.id, lambda: target.commit_prepared(branch.id))
             if marker := self._marker(branch):
                 return marker
@@ -192,7 +249,7 @@ class Recovery:
             # It was within reach until the commit: a target that refuses every commit would be tried for ever.
             problem = replace(problem, retry=Retry.counted)
         with self._ledger.write() as connection:
-            if not tasks.begin_abort(connection, task, State.committing, problem, lost=lost):
+            if not transitions.begin_abort(connection, task, State.committing, problem, lost=lost):
                 return None
             current = tasks.get(connection, task.id)
         assert current is not None
@@ -208,7 +265,7 @@ class Recovery:
             assert current.receipt is not None
             assert current.protocol is not None
             receipt = complete(current.receipt, current.protocol, markers)
-            return State.committed if tasks.finish(connection, current, receipt) else None
+            return State.committed if transitions.finish(connection, current, receipt) else None
 
         return self._end(mark)
 

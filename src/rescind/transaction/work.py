@@ -3,52 +3,97 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from rescind import failpoints
 from rescind.domain.branch import BranchId, MarkerKind, Protocol
+from rescind.domain.schema import Table
 from rescind.domain.task import Task
-from rescind.errors import Fenced, RescindError, TargetConflict, TransactionBroken
+from rescind.errors import Fenced, RescindError, TargetConflict, TargetRefused, TransactionBroken
 from rescind.ledger import branches as ledger_branches
 from rescind.ledger.engine import Ledger
+from rescind.targets.capabilities import Grade
 from rescind.targets.target import Branch, Target
 from rescind.transaction.control import Control
 
 
 class Work:
-    """What the body of a task gets to write with. `written` counts rows by target, for the markers."""
+    """What the body of a task gets to write with. `written` counts rows by branch, for the markers."""
 
     def __init__(
-        self, ledger: Ledger, targets: Mapping[str, Target], task: Task, plan: Mapping[str, Protocol], control: Control
+        self, ledger: Ledger, targets: Mapping[str, Target], task: Task, plan: Sequence[Protocol], control: Control
     ) -> None:
         self._ledger = ledger
         self._targets = targets
         self._plan = plan
-        self._open: dict[str, Branch] = {}
+        self._open: dict[int, Branch] = {}
+        self._begun: set[int] = set()
         self.task = task
         self.control = control
-        self.written: Counter[str] = Counter()
+        self.written: Counter[int] = Counter()
+
+    def numbers(self, target: str) -> list[int]:
+        """The branches that the task has in that target. Raises KeyError for a target that is not the task's."""
+        found = [number for number, name in enumerate(self.task.targets) if name == target]
+        if not found:
+            raise KeyError(target)
+        return found
 
     def branch(self, target: str) -> Branch:
-        """The branch in that target, begun at the first call. Raises KeyError for a target not of this task."""
-        if target not in self._open:
-            self._begin(target, self._plan[target])
-        return self._open[target]
+        """The (first) branch in that target, begun at the first call. Raises KeyError for a target not of this task."""
+        return self.begun(self.numbers(target)[0])
+
+    def begun(self, number: int) -> Branch:
+        """The branch of that number, in its transaction."""
+        if number not in self._begun:
+            self._begin(number)
+        return self._open[number]
 
     def target(self, name: str) -> Target:
         """The target itself, for reads outside the transaction."""
         return self._targets[name]
 
+    def create_table(self, target: str, table: Table) -> None:
+        """Make the table in the target's (first) branch; where DDL commits by itself, on record before (PROTOCOL R12).
+
+        Raises TargetRefused where that is too late: the branch has begun to write.
+        """
+        if self._targets[target].capabilities().transactional_ddl.grade is Grade.full:
+            self.branch(target).create_table(table)
+            return
+        number = self.numbers(target)[0]
+        if number in self._begun:
+            raise TargetRefused(f"Target {target} makes tables only before the task has written to it.")
+        branch = self._opened(number)
+        failpoints.hit("ddl.before_record")
+        with self._ledger.write() as connection:
+            if not ledger_branches.note_table(connection, self.task, branch.id, table.name):
+                raise self._fenced()
+        failpoints.hit("ddl.after_record")
+        self.control.check()
+        branch.create_table(table)
+        failpoints.hit("ddl.after_ddl")
+
     def mark(self, checksum: str) -> None:
         """Write every marker, last of all. A target that was not touched gets its branch and marker too."""
-        for name in self._plan:
-            self.branch(name)
+        for number in range(len(self._plan)):
+            self.begun(number)
         failpoints.hit("branch.after_data")
-        for name, branch in self._open.items():
+        for number, branch in self._open.items():
             self.control.check()
             failpoints.hit("branch.before_marker")
-            branch.write_marker(self.written[name], checksum)
+            branch.write_marker(self.written[number], checksum)
             failpoints.hit("branch.after_marker")
+
+    def check_constraints(self) -> None:
+        """What the databases would check at the commit only, for a dry run."""
+        for branch in self._open.values():
+            self.control.check()
+            branch.check_constraints()
+
+    def locks(self) -> dict[str, str]:
+        """What each branch holds, in words, by its name; before `prepare`."""
+        return {f"{self.task.targets[number]}.{number}": self._open[number].locks() for number in sorted(self._open)}
 
     def prepare(self) -> None:
         """Prepare the two-phase branches and see each of them listed (PROTOCOL R7)."""
@@ -86,13 +131,20 @@ class Work:
         for branch in self._open.values():
             branch.rollback()
 
+    def left_to_undo(self) -> int | None:
+        """Rows that our sessions' rollbacks have still to take back; None where no database tells."""
+        told = [self._left(number, branch) for number, branch in list(self._open.items())]
+        known = [rows for rows in told if rows is not None]
+        return sum(known) if known else None
+
     def close(self) -> list[BranchId]:
         """End every session of ours; the branches whose session is proven gone."""
         self.control.forget_cancels()
         for branch in self._open.values():
             branch.close()
-        ended = [branch.id for name, branch in self._open.items() if self._gone(name, branch)]
+        ended = [branch.id for number, branch in self._open.items() if self._gone(number, branch)]
         self._open.clear()
+        self._begun.clear()
         return ended
 
     def _prove(self, target: str, branch: BranchId) -> None:
@@ -105,18 +157,32 @@ class Work:
         if not any(marker.kind is MarkerKind.marker and marker.branch == branch for marker in found):
             raise TargetConflict(f"Target {target} does not show the marker of {branch} after COMMIT.")
 
-    def _gone(self, target: str, branch: Branch) -> bool:
+    def _left(self, number: int, branch: Branch) -> int | None:
+        try:
+            return self._targets[self.task.targets[number]].left_to_undo(branch.session)
+        except RescindError:
+            return None
+
+    def _gone(self, number: int, branch: Branch) -> bool:
         # A close proves nothing: a PREPARE whose reply was lost may be carried out later (PROTOCOL R6).
         try:
-            return self._targets[target].end_session(branch.session)
+            return self._targets[self.task.targets[number]].end_session(branch.session)
         except RescindError:
             return False
 
-    def _of(self, protocol: Protocol) -> list[tuple[str, Branch]]:
-        return [(name, branch) for name, branch in self._open.items() if self._plan[name] is protocol]
+    def _of(self, protocol: Protocol) -> Iterator[tuple[str, Branch]]:
+        for number, branch in self._open.items():
+            if self._plan[number] is protocol:
+                yield self.task.targets[number], branch
 
-    def _begin(self, target: str, protocol: Protocol) -> None:
-        number = list(self._plan).index(target)
+    def _opened(self, number: int) -> Branch:
+        """Connected and in the ledger, no transaction yet."""
+        if number not in self._open:
+            self._open_branch(number)
+        return self._open[number]
+
+    def _open_branch(self, number: int) -> None:
+        target, protocol = self.task.targets[number], self._plan[number]
         branch_id = BranchId(*self._ledger.identity(), self.task.id, self.task.attempt, number)
         self.control.check()
         branch = self._targets[target].open_branch(branch_id, protocol)
@@ -124,17 +190,23 @@ class Work:
             failpoints.hit("branch.before_register")
             with self._ledger.write() as connection:
                 if not ledger_branches.register(connection, self.task, branch_id, target, protocol, branch.session):
-                    raise Fenced(f"Attempt {self.task.attempt} of task {self.task.id} is not at work any more.")
+                    raise self._fenced()
             failpoints.hit("branch.after_register")
         except BaseException:
             branch.close()
             raise
-        self._open[target] = branch
+        self._open[number] = branch
         self.control.on_interrupt(branch.cancel)
+
+    def _begin(self, number: int) -> None:
+        branch = self._opened(number)
+        self._begun.add(number)  # for good: a function that hides an error here finds a closed branch from now on
         try:
             branch.start()
         except BaseException:
-            # A function that hides this and goes on would otherwise write without a transaction.
             branch.close()
             raise
         failpoints.hit("branch.after_start")
+
+    def _fenced(self) -> Fenced:
+        return Fenced(f"Attempt {self.task.attempt} of task {self.task.id} is not at work any more.")

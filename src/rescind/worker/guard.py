@@ -50,7 +50,9 @@ def _watch(open_ledger: Callable[[], Ledger]) -> None:
             continue
         stuck = [task for task in active if task.stop_requested]
         for task in stuck:
-            if asked.seconds(task.id, task.attempt) >= KILL_SECONDS:
+            # A rollback that comes on, which beats, is no disobedience.
+            undoing = task.beat if task.state is State.aborting else None
+            if asked.seconds(task.id, (task.attempt, undoing)) >= KILL_SECONDS:
                 kill_child(task)
         asked.keep({task.id for task in stuck})
 

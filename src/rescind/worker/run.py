@@ -13,7 +13,7 @@ from rescind.domain.states import State
 from rescind.domain.task import Task
 from rescind.domain.upload import Upload
 from rescind.errors import RescindError, TaskRaised
-from rescind.ledger import tasks
+from rescind.ledger import transitions
 from rescind.ledger.engine import Ledger
 from rescind.process import ProcessId
 from rescind.readers.reader import Reader
@@ -62,7 +62,7 @@ class Worker:
         failpoints.hit("claim.before")
         with self.ledger.write() as connection:
             task_id = next_task(connection, self.targets.exclusive())
-            task = None if task_id is None else tasks.claim(connection, task_id, str(ProcessId.current()))
+            task = None if task_id is None else transitions.claim(connection, task_id, str(ProcessId.current()))
             failpoints.hit("claim.after_update")
         failpoints.hit("claim.after_commit")
         return task

@@ -10,13 +10,15 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from rescind import failpoints
 from rescind.domain.states import State
 from rescind.domain.task import Task
 from rescind.errors import BrokerUnavailable, RescindError, TargetBusy, TargetUnavailable, Undecided
-from rescind.ledger import tasks
+from rescind.ledger import tasks, transitions
 from rescind.ledger.engine import Ledger, now
+from rescind.ledger.engine import clock as ledger_clock
 from rescind.scheduling.queue import unannounced
 from rescind.targets.registry import TargetRegistry
 from rescind.targets.target import Target
@@ -88,7 +90,7 @@ class Sweeper:
             stopped = [task for task in tasks.in_states(connection, State.queued) if task.stop_requested]
         for task in stopped:
             with self.ledger.write() as connection:
-                tasks.stop_queued(connection, task)
+                transitions.stop_queued(connection, task)
         failpoints.hit("sweep.before_announce")
         with self.ledger.read() as connection:
             waiting = unannounced(connection, self.targets.exclusive())
@@ -96,7 +98,7 @@ class Sweeper:
             for task_id in waiting:
                 self.publish(task_id)
                 with self.ledger.write() as connection:
-                    tasks.mark_announced(connection, task_id)
+                    transitions.mark_announced(connection, task_id)
         except BrokerUnavailable as error:
             log.warning("announce.failed", error=str(error))
 
@@ -112,10 +114,14 @@ class Sweeper:
         if not self._others_can_write():
             beats.restart()
         with self.ledger.read() as connection:
-            active = tasks.in_states(connection, State.running, State.committing, State.aborting)
+            active = tasks.in_states(connection, State.running, State.prepared, State.committing, State.aborting)
+            clock = ledger_clock(connection)
         tasks_of_mine = [task for task in active if mine(task)]
         for task in tasks_of_mine:
-            self._step(task, beats, stops)
+            if task.state is State.prepared:
+                self._release(task, clock)
+            else:
+                self._step(task, beats, stops)
         names = {task.id for task in tasks_of_mine}
         beats.keep(names)
         stops.keep(names)
@@ -126,19 +132,30 @@ class Sweeper:
         with self.ledger.write():
             return time.monotonic() - begun < self.lease_seconds / 2
 
+    def _release(self, task: Task, clock: datetime) -> None:
+        """A held task that somebody wants stopped, or that nobody has committed in time."""
+        if task.stop_requested or (task.hold_until is not None and task.hold_until <= clock):
+            log.info("sweep.releases", task=task.id, attempt=task.attempt, stop=task.stop_requested)
+            self._try(task, lambda: self.recovery.release(task))
+
     def _step(self, task: Task, beats: Unchanged, stops: Unchanged) -> None:
         silent = beats.seconds(task.id, (task.state, task.attempt, task.beat)) >= self.lease_seconds
-        asked = stops.seconds(task.id, (task.attempt, task.stop_requested))
-        dead = silent or worker_is_gone(task)
+        # A rollback that comes on obeys: InnoDB's may take as long as the rows took to write.
+        undoing = task.beat if task.state is State.aborting else None
+        asked = stops.seconds(task.id, (task.attempt, task.stop_requested, undoing))
+        dead = silent or worker_is_gone(task) or task.worker is None  # that of a held task has left it
         disobeys = task.stop_requested and asked >= STOP_SECONDS
         if not dead and not disobeys:
             return
         log.info("sweep.takes-over", task=task.id, attempt=task.attempt, state=task.state, dead=dead)
+        self._try(task, lambda: self._take_over(task, lost=dead))
+
+    def _try(self, task: Task, act: Callable[[], object]) -> None:
         try:
-            self._take_over(task, lost=dead)
+            act()
         except (TargetUnavailable, TargetBusy, Undecided) as error:
             with self.ledger.write() as connection:
-                tasks.wait_for(connection, task, str(error))
+                transitions.wait_for(connection, task, str(error))
         except RescindError as error:
             log.warning("sweep.undecided", task=task.id, attempt=task.attempt, error=str(error))
 

@@ -12,7 +12,7 @@ from rescind import failpoints
 from rescind.domain.states import State
 from rescind.domain.task import Task
 from rescind.errors import Fenced, Interruption, LedgerUnavailable, ShuttingDown, Stopped
-from rescind.ledger import tasks
+from rescind.ledger import tasks, transitions
 from rescind.ledger.engine import Ledger
 from rescind.telemetry.logs import log
 from rescind.transaction.control import Control
@@ -34,6 +34,7 @@ class Watchdog:
         self._leaving = leaving
         self._ended = threading.Event()
         self._committing_since: float | None = None
+        self._left: int | None = None  #: rows to take back, when last seen
         self._thread = threading.Thread(target=self._run, name=f"watchdog-{task.id}", daemon=True)
 
     def __enter__(self) -> Self:
@@ -63,7 +64,7 @@ class Watchdog:
             failpoints.hit("heartbeat.late")
             failpoints.hit("heartbeat.skip")
             with self._ledger.write() as connection:
-                tasks.beat(connection, self._task, self._control.progress)
+                transitions.beat(connection, self._task, self._control.progress)
         with self._ledger.read() as connection:
             current = tasks.get(connection, self._task.id)
         if current is None or current.attempt != self._task.attempt:
@@ -72,7 +73,19 @@ class Watchdog:
             return self._asked(current)
         if current.state is State.committing:
             self._beat_commit()
-        if current.state is State.aborting and self._control.interruption is None:
+        if current.state is State.aborting:
+            return self._undoing()
+        return None
+
+    def _undoing(self) -> Interruption | None:
+        """A rollback of our own beats as long as it comes on: InnoDB's takes as long as the rows took to write."""
+        left = self._control.left_to_undo()
+        if left is not None:
+            if left != self._left:
+                with self._ledger.write() as connection:
+                    transitions.beat_abort(connection, self._task, left)
+            self._left = left
+        elif self._control.interruption is None and not self._task.terms.dry_run:
             return Fenced(f"Attempt {self._task.attempt} of task {self._task.id} is being taken back.")
         return None
 
@@ -81,7 +94,7 @@ class Watchdog:
         self._committing_since = self._committing_since or now
         if now - self._committing_since < COMMIT_SECONDS:
             with self._ledger.write() as connection:
-                tasks.beat_commit(connection, self._task)
+                transitions.beat_commit(connection, self._task)
 
     def _asked(self, current: Task) -> Interruption | None:
         if current.stop_requested:

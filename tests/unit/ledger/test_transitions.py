@@ -11,7 +11,7 @@ from rescind.domain.receipt import Draft, complete
 from rescind.domain.states import State, StopAnswer
 from rescind.domain.task import Problem, Progress, Task
 from rescind.errors import Retry
-from rescind.ledger import events, tasks
+from rescind.ledger import events, tasks, transitions
 from rescind.ledger.engine import Ledger
 from rescind.tasks.submission import new_id
 
@@ -29,7 +29,7 @@ def queued(ledger: Ledger) -> str:
 
 def claimed(ledger: Ledger, task_id: str) -> Task:
     with ledger.write() as connection:
-        task = tasks.claim(connection, task_id, "worker")
+        task = transitions.claim(connection, task_id, "worker")
     assert task is not None
     return task
 
@@ -52,48 +52,48 @@ def running(ledger: Ledger) -> Task:
 
 
 def aborting(ledger: Ledger, task: Task, problem: Problem | None = RETRYABLE, *, lost: bool = False) -> Task:
-    assert do(ledger, tasks.begin_abort, task, State.running, problem, lost=lost)
+    assert do(ledger, transitions.begin_abort, task, State.running, problem, lost=lost)
     return now(ledger, task)
 
 
 def test_a_claim_makes_the_next_attempt_and_only_one_wins(ledger: Ledger) -> None:
     task_id = queued(ledger)
     assert claimed(ledger, task_id).attempt == 1
-    assert do(ledger, tasks.claim, task_id, "another") is None
+    assert do(ledger, transitions.claim, task_id, "another") is None
     assert now(ledger, task_id).worker == "worker"
 
 
 def test_a_stopped_task_is_not_claimed(ledger: Ledger) -> None:
     task_id = queued(ledger)
-    assert do(ledger, tasks.request_stop, task_id) is StopAnswer.accepted
-    assert do(ledger, tasks.claim, task_id, "worker") is None
+    assert do(ledger, transitions.request_stop, task_id) is StopAnswer.accepted
+    assert do(ledger, transitions.claim, task_id, "worker") is None
     assert now(ledger, task_id).state is State.stopped
 
 
 def test_the_decision_names_the_attempt(ledger: Ledger, running: Task) -> None:
     aborted = aborting(ledger, running)
-    assert do(ledger, tasks.end_abort, aborted, 0.0) is State.queued
+    assert do(ledger, transitions.end_abort, aborted, 0.0) is State.queued
     second = claimed(ledger, running.id)
-    assert not do(ledger, tasks.decide, running, Protocol.one_phase, {})
+    assert not do(ledger, transitions.decide, running, Protocol.one_phase, {})
     assert now(ledger, running).state is State.running
-    assert do(ledger, tasks.decide, second, Protocol.one_phase, {})
+    assert do(ledger, transitions.decide, second, Protocol.one_phase, {})
 
 
 def test_a_stop_before_the_decision_wins_and_one_after_it_is_too_late(ledger: Ledger, running: Task) -> None:
-    assert do(ledger, tasks.request_stop, running.id) is StopAnswer.accepted
-    assert not do(ledger, tasks.decide, running, Protocol.one_phase, {})
+    assert do(ledger, transitions.request_stop, running.id) is StopAnswer.accepted
+    assert not do(ledger, transitions.decide, running, Protocol.one_phase, {})
     other = claimed(ledger, queued(ledger))
-    assert do(ledger, tasks.decide, other, Protocol.one_phase, {})
-    assert do(ledger, tasks.request_stop, other.id) is StopAnswer.too_late
+    assert do(ledger, transitions.decide, other, Protocol.one_phase, {})
+    assert do(ledger, transitions.request_stop, other.id) is StopAnswer.too_late
     assert not now(ledger, other).stop_requested
 
 
 def test_finish_makes_the_tables_ours_and_ends_once(ledger: Ledger, running: Task) -> None:
     draft = Draft(rows_written=3, made=(("default", "t"),)).document()
-    assert do(ledger, tasks.decide, running, Protocol.one_phase, draft)
+    assert do(ledger, transitions.decide, running, Protocol.one_phase, draft)
     receipt = complete(draft, Protocol.one_phase, [])
-    assert do(ledger, tasks.finish, running, receipt)
-    assert not do(ledger, tasks.finish, running, receipt)
+    assert do(ledger, transitions.finish, running, receipt)
+    assert not do(ledger, transitions.finish, running, receipt)
     with ledger.read() as connection:
         assert tasks.made_here(connection, "default", "t")
         assert not tasks.made_here(connection, "default", "other")
@@ -112,35 +112,35 @@ def test_finish_makes_the_tables_ours_and_ends_once(ledger: Ledger, running: Tas
 def test_attempts_are_bounded(ledger: Ledger, problem: Problem, lost: bool, attempts: int, end: State) -> None:
     task_id = queued(ledger)
     for attempt in range(1, attempts + 1):
-        state = do(ledger, tasks.end_abort, aborting(ledger, claimed(ledger, task_id), problem, lost=lost), 0.0)
+        state = do(ledger, transitions.end_abort, aborting(ledger, claimed(ledger, task_id), problem, lost=lost), 0.0)
         assert state is (end if attempt == attempts else State.queued)
 
 
 def test_waiting_costs_no_attempt_and_says_what_for(ledger: Ledger) -> None:
     task_id = queued(ledger)
     for _ in range(10):
-        assert do(ledger, tasks.end_abort, aborting(ledger, claimed(ledger, task_id), FREE), 0.0) is State.queued
+        assert do(ledger, transitions.end_abort, aborting(ledger, claimed(ledger, task_id), FREE), 0.0) is State.queued
     assert now(ledger, task_id).waiting_for == "the disk is away"
 
 
 def test_a_stop_wins_over_any_problem(ledger: Ledger, running: Task) -> None:
     aborted = aborting(ledger, running, FINAL)
-    assert do(ledger, tasks.request_stop, running.id) is StopAnswer.accepted
-    assert do(ledger, tasks.end_abort, aborted, 0.0) is State.stopped
+    assert do(ledger, transitions.request_stop, running.id) is StopAnswer.accepted
+    assert do(ledger, transitions.end_abort, aborted, 0.0) is State.stopped
 
 
 def test_an_end_is_for_ever(ledger: Ledger, running: Task) -> None:
-    assert do(ledger, tasks.end_abort, aborting(ledger, running, FINAL), 0.0) is State.failed
-    assert do(ledger, tasks.request_stop, running.id) is StopAnswer.finished
-    assert not do(ledger, tasks.begin_abort, running, State.running, FINAL)
-    assert do(ledger, tasks.claim, running.id, "worker") is None
+    assert do(ledger, transitions.end_abort, aborting(ledger, running, FINAL), 0.0) is State.failed
+    assert do(ledger, transitions.request_stop, running.id) is StopAnswer.finished
+    assert not do(ledger, transitions.begin_abort, running, State.running, FINAL)
+    assert do(ledger, transitions.claim, running.id, "worker") is None
 
 
 def test_a_beat_is_refused_once_the_attempt_is_taken(ledger: Ledger, running: Task) -> None:
-    assert do(ledger, tasks.beat, running, Progress("writing", 5))
+    assert do(ledger, transitions.beat, running, Progress("writing", 5))
     assert now(ledger, running).progress == Progress("writing", 5)
     aborting(ledger, running)
-    assert not do(ledger, tasks.beat, running, Progress("writing", 6))
+    assert not do(ledger, transitions.beat, running, Progress("writing", 6))
 
 
 def test_a_retry_is_unique(ledger: Ledger) -> None:

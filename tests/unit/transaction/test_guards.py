@@ -19,7 +19,7 @@ from rescind import failpoints
 from rescind.domain.branch import Marker, MarkerKind, Protocol
 from rescind.domain.states import State
 from rescind.domain.task import Task
-from rescind.ledger import tasks
+from rescind.ledger import tasks, transitions
 from rescind.ledger.branches import Registered
 from rescind.testing.memory import Fault
 from rescind.transaction.recovery import Recovery
@@ -51,7 +51,7 @@ def test_the_marker_and_not_the_answer_is_the_proof(w: World, monkeypatch: pytes
 
 @guard
 def test_the_decision_names_its_attempt(w: World, monkeypatch: pytest.MonkeyPatch, kept: bool) -> None:
-    decide = tasks.decide
+    decide = transitions.decide
 
     def decide_for_anyone(connection: Connection, task: Task, protocol: Protocol, draft: dict[str, Any]) -> bool:
         current = tasks.get(connection, task.id)

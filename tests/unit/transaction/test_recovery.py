@@ -14,7 +14,7 @@ from rescind.domain.receipt import Draft
 from rescind.domain.states import State
 from rescind.domain.task import Problem
 from rescind.errors import Retry, TargetConflict
-from rescind.ledger import branches, tasks
+from rescind.ledger import branches, transitions
 from rescind.testing.memory import Fault
 
 OF_ABORT = (
@@ -180,7 +180,7 @@ def test_a_branch_of_an_attempt_that_a_queued_task_has_not_made_is_left_alone(w:
 def test_a_decided_task_without_its_branches_is_a_hazard_and_not_committed(w: World) -> None:
     task = w.claim(w.submit(SHAPES["two-phase"]))
     with w.ledger.write() as connection:
-        assert tasks.decide(connection, task, Protocol.two_phase, Draft().document())
+        assert transitions.decide(connection, task, Protocol.two_phase, Draft().document())
     assert w.recovery.commit(task) is State.hazard
 
 
@@ -190,7 +190,7 @@ def test_a_target_that_is_out_of_reach_at_every_commit_costs_attempts(w: World) 
     branch = BranchId(*w.ledger.identity(), task.id, task.attempt, 0)
     with w.ledger.write() as connection:
         assert branches.register(connection, task, branch, "one", Protocol.one_phase, "0@a session that is gone")
-        assert tasks.decide(connection, task, Protocol.one_phase, Draft().document())
+        assert transitions.decide(connection, task, Protocol.one_phase, Draft().document())
     assert w.recovery.commit(task, [branch], away) is State.queued
     assert w.task(task.id).errors == 1
 

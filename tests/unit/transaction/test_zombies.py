@@ -151,7 +151,7 @@ def test_a_session_that_was_closed_is_not_ended_by_the_sweeper(w: World, shape: 
     assert w.attempt(task) is None
     assert w.task(task_id).state is State.committing
     with w.ledger.read() as connection:
-        registered = branches.of_attempt(connection, task, w.ledger.identity())
+        registered = branches.of_attempt(connection, task, w.ledger.identity()[0])
     assert [branch.ended for branch in registered] == [True] * len(SHAPES[shape])
     assert w.finish(task_id) is State.committed
     w.check(task_id)

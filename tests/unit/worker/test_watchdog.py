@@ -13,7 +13,7 @@ from rescind.domain.receipt import Draft
 from rescind.domain.states import State
 from rescind.domain.task import LOST_WORKER, Task
 from rescind.errors import Fenced, Interruption, ShuttingDown, Stopped
-from rescind.ledger import tasks
+from rescind.ledger import tasks, transitions
 from rescind.ledger.engine import Ledger
 from rescind.ledger.migrate import migrate
 from rescind.tasks.submission import new_id
@@ -39,7 +39,7 @@ def claimed(ledger: Ledger) -> Task:
     with ledger.write() as connection:
         task_id = new_id()
         tasks.insert_task(connection, task_id, "load", {}, ["default"])
-        task = tasks.claim(connection, task_id, "worker")
+        task = transitions.claim(connection, task_id, "worker")
     assert task is not None
     return task
 
@@ -61,12 +61,12 @@ def heard(ledger: Ledger, task: Task, *, leaving: bool = False) -> Interruption:
 
 def decide(ledger: Ledger, task: Task) -> None:
     with ledger.write() as connection:
-        assert tasks.decide(connection, task, Protocol.one_phase, Draft().document())
+        assert transitions.decide(connection, task, Protocol.one_phase, Draft().document())
 
 
 def test_it_hears_a_stop(ledger: Ledger, running: Task) -> None:
     with ledger.write() as connection:
-        tasks.request_stop(connection, running.id)
+        transitions.request_stop(connection, running.id)
     assert isinstance(heard(ledger, running), Stopped)
 
 
@@ -76,7 +76,7 @@ def test_it_hears_the_word_to_leave(ledger: Ledger, running: Task) -> None:
 
 def test_it_hears_that_recovery_has_taken_the_attempt(ledger: Ledger, running: Task) -> None:
     with ledger.write() as connection:
-        tasks.begin_abort(connection, running, State.running, LOST_WORKER, lost=True)
+        transitions.begin_abort(connection, running, State.running, LOST_WORKER, lost=True)
     assert isinstance(heard(ledger, running), Fenced)
 
 

@@ -1,0 +1,44 @@
+"""What a driver's error means: the ledger is out of reach, or it gave an answer."""
+
+from __future__ import annotations
+
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, ProgrammingError
+
+from rescind.errors import LedgerUnavailable
+
+#: No such table, column or schema: SQLSTATE of PostgreSQL, number of MySQL.
+_MISSING = frozenset({"42P01", "42703", "3F000", 1146, 1054})
+_DENIED = frozenset({"42501"})  #: PostgreSQL's; to MySQL a denial is an operational error anyway
+
+
+def outage(error: Exception) -> LedgerUnavailable | None:
+    """What to raise instead. None where it is an answer (a key that is taken, a value that does not fit) or a fault
+    in a statement of ours, which time does not cure.
+    """
+    if isinstance(error, IntegrityError | DataError):
+        return None
+    if _is_missing(error):
+        # Not final: a ledger that is being restored has no tables for a while, and a decision waits for it.
+        return LedgerUnavailable(
+            f"The ledger has no tables of this version; run `rescind migrate` with this version: {_reason(error)}."
+        )
+    if isinstance(error, ProgrammingError) and _code(error) not in _DENIED:
+        return None
+    return LedgerUnavailable(f"The ledger does not answer: {_reason(error)}.")
+
+
+def _is_missing(error: Exception) -> bool:
+    return _code(error) in _MISSING or "no such table" in str(error) or "no such column" in str(error)
+
+
+def _code(error: Exception) -> str | int | None:
+    """The SQLSTATE that psycopg's error has, or the number with which PyMySQL's begins."""
+    if not isinstance(error, DBAPIError):
+        return None
+    state: str | None = getattr(error.orig, "sqlstate", None)
+    first = next(iter(getattr(error.orig, "args", ())), None)
+    return state or (first if isinstance(first, int) else None)
+
+
+def _reason(error: Exception) -> str:
+    return str(error.orig if isinstance(error, DBAPIError) else error).strip().rstrip(".")

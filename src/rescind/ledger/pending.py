@@ -1,0 +1,29 @@
+"""Tables that an attempt is about to make by a statement which commits by itself (PROTOCOL R12)."""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection, delete, insert, select
+
+from rescind.domain.branch import BranchId
+from rescind.domain.task import Task
+from rescind.ledger import tables
+from rescind.ledger.engine import now
+
+_p = tables.pending_table
+
+
+def note(connection: Connection, branch: BranchId, name: str) -> None:
+    """Before the table is made. The caller has the attempt's row in hand (`transitions.hold_attempt`)."""
+    values = {"task": branch.task, "attempt": branch.attempt, "branch": branch.branch, "name": name, "at": now()}
+    connection.execute(insert(_p).values(**values))
+
+
+def names(connection: Connection, branch: BranchId) -> list[str]:
+    """The tables that may have been made for the branch."""
+    mine = (_p.c.task == branch.task, _p.c.attempt == branch.attempt, _p.c.branch == branch.branch)
+    return list(connection.execute(select(_p.c.name).where(*mine).order_by(_p.c.name)).scalars())
+
+
+def settle(connection: Connection, task: Task) -> None:
+    """They are undone, or the task's for good: goes with the transition that says so."""
+    connection.execute(delete(_p).where(_p.c.task == task.id))

@@ -1,0 +1,359 @@
+"""The guarded transitions of a task.
+
+Each names the state and the attempt that it expects and answers whether it found them: False is an answer (somebody
+else was first), not an accident. Sources: PROTOCOL, steps 2 to 12.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, false, insert, true, update
+
+from rescind.domain.branch import Protocol
+from rescind.domain.states import STOP_ANSWERS, State, StopAnswer, allowed
+from rescind.domain.task import EXPIRED, Problem, Progress, Task, after_abort
+from rescind.errors import Retry
+from rescind.ledger import pending, tables
+from rescind.ledger.engine import clock, now
+from rescind.ledger.events import record
+from rescind.ledger.tasks import get
+
+LONGEST_BACKOFF_SECONDS = 60.0
+
+_t = tables.task
+
+
+def claim(connection: Connection, task_id: str, worker: str) -> Task | None:
+    """Step 2: make the next attempt of a queued task; None where somebody else was first."""
+    found = connection.execute(
+        update(_t)
+        .where(_t.c.id == task_id, _t.c.state == State.queued, _t.c.stop_requested == false())
+        .values(
+            state=State.running,
+            attempt=_t.c.attempt + 1,
+            beat=0,
+            worker=worker,
+            started_at=now(),
+            changed_at=now(),
+            not_before=None,
+            waiting_for=None,
+            problem=None,
+            receipt=None,
+            hold_until=None,
+            locks=None,
+            phase="starting",
+            rows=0,
+            rows_total=None,
+            bytes=0,
+            bytes_total=None,
+        )
+    )
+    if found.rowcount != 1:
+        return None
+    task = get(connection, task_id)
+    assert task is not None
+    record(connection, task_id, State.running, task.attempt, {"worker": worker})
+    return task
+
+
+def beat(connection: Connection, task: Task, progress: Progress) -> bool:
+    """Step 5: the heartbeat, and the progress with it. False: fenced, or not running any more."""
+    return _guarded(
+        connection,
+        task,
+        State.running,
+        beat=_t.c.beat + 1,
+        phase=progress.phase,
+        rows=progress.rows,
+        rows_total=progress.rows_total,
+        bytes=progress.bytes,
+        bytes_total=progress.bytes_total,
+    )
+
+
+def beat_commit(connection: Connection, task: Task) -> bool:
+    """The heartbeat of an attempt whose decision is being carried out."""
+    return _guarded(connection, task, State.committing, beat=_t.c.beat + 1)
+
+
+def beat_abort(connection: Connection, task: Task, left: int) -> bool:
+    """The heartbeat of a rollback that comes on: `left` rows are still to be taken back."""
+    return _guarded(connection, task, State.aborting, beat=_t.c.beat + 1, rows=left)
+
+
+def hold_attempt(connection: Connection, task: Task) -> bool:
+    """Touch the task's row, guarded: the first half of registering a branch (PROTOCOL, registering a branch)."""
+    return _guarded(connection, task, State.running, beat=_t.c.beat + 1)
+
+
+def decide(connection: Connection, task: Task, protocol: Protocol, draft: dict[str, Any]) -> bool:
+    """Step 7: the decision. Names the attempt and refuses where a stop was asked for (PROTOCOL R5)."""
+    return _move(
+        connection,
+        task,
+        State.running,
+        State.committing,
+        _t.c.stop_requested == false(),
+        protocol=protocol,
+        receipt=draft,
+        phase="committing",
+    )
+
+
+def hold(connection: Connection, task: Task, protocol: Protocol, draft: dict[str, Any], locks: dict[str, str]) -> bool:
+    """Step 6, held: every branch is prepared and closed. The expiry is on the ledger's clock."""
+    until = clock(connection) + timedelta(seconds=task.terms.hold_seconds or 0)
+    return _move(
+        connection,
+        task,
+        State.running,
+        State.prepared,
+        _t.c.stop_requested == false(),
+        protocol=protocol,
+        receipt=draft,
+        hold_until=until,
+        locks=locks,
+        worker=None,  # its child is free for other work: whatever comes now is the sweeper's to carry out
+        phase="held",
+    )
+
+
+def commit_held(connection: Connection, task: Task) -> bool:
+    """A person's commit of a held task: refused once a stop was asked for, or its time is over."""
+    return _move(
+        connection,
+        task,
+        State.prepared,
+        State.committing,
+        _t.c.stop_requested == false(),
+        _t.c.hold_until > clock(connection),
+        phase="committing",
+    )
+
+
+def take_held_back(connection: Connection, task: Task) -> bool:
+    """The end of a hold: a stop was asked for, or its time is over and nobody has committed."""
+    expired = _t.c.hold_until <= clock(connection)
+    problem = None if task.stop_requested else EXPIRED
+    return _move(
+        connection,
+        task,
+        State.prepared,
+        State.aborting,
+        _t.c.stop_requested == true() if task.stop_requested else expired,
+        problem=None if problem is None else _problem_document(problem),
+        receipt=None,
+        phase="rolling back",
+        detail={} if problem is None else {"code": problem.code, "detail": problem.detail},
+    )
+
+
+def pass_check(connection: Connection, task: Task, protocol: Protocol, draft: dict[str, Any]) -> bool:
+    """A dry run has written everything and found no fault: now it is taken back. The receipt tells the two apart."""
+    return _move(
+        connection,
+        task,
+        State.running,
+        State.aborting,
+        _t.c.stop_requested == false(),
+        protocol=protocol,
+        receipt=draft,
+        phase="rolling back",
+        detail={"dry_run": True},
+    )
+
+
+def finish(connection: Connection, task: Task, receipt: dict[str, Any]) -> bool:
+    """Step 9: all markers were seen. The tables that the task made become known as ours."""
+    if not _move(
+        connection,
+        task,
+        State.committing,
+        State.committed,
+        receipt=receipt,
+        finished_at=now(),
+        waiting_for=None,
+        phase="done",
+        rows=receipt["rows_written"],
+    ):
+        return False
+    for made in receipt["tables_made"]:
+        _own(connection, made["target"], made["table"], task.id)
+    pending.settle(connection, task)
+    return True
+
+
+def begin_abort(
+    connection: Connection,
+    task: Task,
+    source: State,
+    problem: Problem | None,
+    *,
+    lost: bool = False,
+    silent_since: int | None = None,
+) -> bool:
+    """Step 10's first mark: `running → aborting`, or `committing → aborting` after a tombstone.
+
+    `silent_since` is the beat at which the worker fell silent: one that has beaten since is alive after all.
+    Nothing may touch a branch before this has answered True (PROTOCOL R1).
+    """
+    counted = problem is not None and problem.retry is Retry.counted and not lost
+    return _move(
+        connection,
+        task,
+        source,
+        State.aborting,
+        *(() if silent_since is None else (_t.c.beat == silent_since,)),
+        errors=_t.c.errors + int(counted),
+        losses=_t.c.losses + int(lost),
+        problem=None if problem is None else _problem_document(problem),
+        phase="rolling back",
+        detail={} if problem is None else {"code": problem.code, "detail": problem.detail},
+    )
+
+
+def end_abort(connection: Connection, task: Task, back_off_seconds: float) -> State | None:
+    """Step 10's last mark: where the task goes from `aborting`; None where somebody else was first.
+
+    The row is read again in this transaction: a stop may have come while branches were rolled back.
+    """
+    current = get(connection, task.id)
+    if current is None or current.state is not State.aborting or current.attempt != task.attempt:
+        return None
+    to = after_abort(current)
+    again = to is State.queued
+    waiting = current.problem.detail if again and current.problem and current.problem.retry is Retry.free else None
+    delay = timedelta(seconds=min(back_off_seconds, LONGEST_BACKOFF_SECONDS))
+    moved = _move(
+        connection,
+        task,
+        State.aborting,
+        to,
+        # Guarded once more: where the database lets two writers in, the flag may have been raised since.
+        _t.c.stop_requested == (true() if current.stop_requested else false()),
+        not_before=now() + delay if again and back_off_seconds else None,
+        waiting_for=waiting,
+        finished_at=None if again else now(),
+        announced_at=None,
+        phase="waiting" if again else "done",
+        rows=current.progress.rows if to is State.checked else 0,
+        receipt=current.receipt if to is State.checked else None,
+        hold_until=None,
+        locks=None,
+    )
+    if moved:
+        pending.settle(connection, task)
+    return to if moved else None
+
+
+def mark_hazard(connection: Connection, task: Task, problem: Problem) -> bool:
+    """The database contradicts the decision: nothing more is done by itself."""
+    return _move(
+        connection,
+        task,
+        task.state,
+        State.hazard,
+        problem=_problem_document(problem),
+        finished_at=now(),
+        phase="done",
+        detail={"detail": problem.detail},
+    )
+
+
+def settle_hazard(connection: Connection, task: Task, to: State, operator: str, why: str) -> bool:
+    """An operator's word on a task in hazard: `committed` or `failed`. Kept with the task for ever, with who said it.
+
+    Nothing is done in any database: the operator has seen to that.
+    """
+    detail = {"operator": operator, "why": why, "hazard": task.problem.detail if task.problem else None}
+    if not _move(connection, task, State.hazard, to, detail=detail, finished_at=now()):
+        return False
+    pending.settle(connection, task)
+    return True
+
+
+def request_stop(connection: Connection, task_id: str) -> StopAnswer | None:
+    """Ask for a stop; None for an unknown id. `accepted` promises that the task never commits.
+
+    The flag is raised by one guarded UPDATE, so that it cannot fall behind the decision: the decision refuses
+    where the flag is up, and the flag is refused where the decision was made.
+    """
+    raised = connection.execute(
+        update(_t)
+        .where(
+            _t.c.id == task_id,
+            _t.c.stop_requested == false(),
+            _t.c.state.in_([State.queued, State.running, State.prepared, State.aborting]),
+        )
+        .values(stop_requested=True)
+    )
+    task = get(connection, task_id)
+    if task is None:
+        return None
+    if raised.rowcount == 1:
+        record(connection, task_id, "stop-requested", task.attempt, {})
+    if task.state is State.queued:
+        stop_queued(connection, task)
+    return STOP_ANSWERS[task.state]
+
+
+def stop_queued(connection: Connection, task: Task) -> bool:
+    """A stop that came before any claim: nothing was begun, so nothing is to be rolled back."""
+    return _move(
+        connection,
+        task,
+        State.queued,
+        State.stopped,
+        _t.c.stop_requested == true(),
+        finished_at=now(),
+        phase="done",
+        waiting_for=None,
+    )
+
+
+def wait_for(connection: Connection, task: Task, what: str) -> None:
+    """Say in words what the task waits for, as long as it stands where it was seen."""
+    _guarded(connection, task, task.state, waiting_for=what)
+
+
+def mark_announced(connection: Connection, task_id: str) -> None:
+    connection.execute(update(_t).where(_t.c.id == task_id).values(announced_at=now()))
+
+
+def _own(connection: Connection, target: str, table: str, task_id: str) -> None:
+    made = tables.made_table
+    connection.execute(made.delete().where(made.c.target == target, made.c.name == table))
+    connection.execute(insert(made).values(target=target, name=table, task=task_id, at=now()))
+
+
+def _guarded(connection: Connection, task: Task, source: State, *more: ColumnElement[bool], **values: Any) -> bool:
+    where = (_t.c.id == task.id, _t.c.state == source, _t.c.attempt == task.attempt, *more)
+    return connection.execute(update(_t).where(*where).values(**values)).rowcount == 1
+
+
+def _move(
+    connection: Connection,
+    task: Task,
+    source: State,
+    to: State,
+    *more: ColumnElement[bool],
+    detail: dict[str, Any] | None = None,
+    **values: Any,
+) -> bool:
+    assert allowed(source, to), (source, to)
+    if not _guarded(connection, task, source, *more, state=to, changed_at=now(), **values):
+        return False
+    record(connection, task.id, to, task.attempt, detail or {})
+    return True
+
+
+def _problem_document(problem: Problem) -> dict[str, Any]:
+    return {
+        "code": problem.code,
+        "detail": problem.detail,
+        "advice": problem.advice,
+        "retry": problem.retry,
+        "details": problem.details,
+    }

@@ -1,0 +1,98 @@
+"""Many rows into one table of one target, inside the task's transaction: one branch, or several side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+
+import pyarrow as pa
+
+from rescind import failpoints
+from rescind.domain.schema import Table
+from rescind.errors import ConstraintViolated
+from rescind.targets.target import Writer
+from rescind.transaction.work import Work
+
+LOOK_SECONDS = 0.25  #: how often a stop is looked for while every branch is busy
+
+
+class TableWriter:
+    """Puts Arrow batches into the table. `told` is given the number of rows written and the branch's number.
+
+    With several branches each has a thread and at most one batch in hand, so that memory is bounded.
+    """
+
+    def __init__(self, work: Work, target: str, table: Table, columns: Sequence[str], told: Told) -> None:
+        self._control = work.control
+        self._told = told
+        self._given = 0
+        self._numbers = work.numbers(target)
+        self._writers = {number: work.begun(number).writer(table, columns) for number in self._numbers}
+        self._pool = ThreadPoolExecutor(len(self._numbers), "writer") if len(self._numbers) > 1 else None
+        self._busy: dict[Future[int], int] = {}
+
+    def write(self, batch: pa.RecordBatch) -> None:
+        """Append the rows. Raises Stopped when a stop was asked for, ConstraintViolated for a bad row.
+
+        ConstraintViolated.row counts from 0, over all rows that were given to this writer.
+        """
+        self._control.check()
+        first, self._given = self._given, self._given + batch.num_rows
+        if self._pool is None:
+            self._done(self._numbers[0], _write(self._writers[self._numbers[0]], batch, first))
+        else:
+            number = self._free()
+            self._busy[self._pool.submit(_write, self._writers[number], batch, first)] = number
+        failpoints.hit("branch.mid_data")
+
+    def close(self) -> None:
+        """Everything that was given to `write` is in the transaction when this returns."""
+        try:
+            while self._busy:
+                self._collect()
+            for writer in self._writers.values():
+                writer.close()
+        finally:
+            self._release()
+
+    def __enter__(self) -> TableWriter:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        if kind is None:
+            self.close()
+        else:
+            self._release()  # what was given is not waited for: all of it is taken back
+
+    def _release(self) -> None:
+        """Leave no thread behind: its branch is about to be rolled back, and must be idle."""
+        if self._pool is not None:
+            self._pool.shutdown(wait=True, cancel_futures=True)
+
+    def _free(self) -> int:
+        """A branch without a batch in hand."""
+        while len(self._busy) == len(self._numbers):
+            self._collect()
+        return next(number for number in self._numbers if number not in self._busy.values())
+
+    def _collect(self) -> None:
+        done, _ = wait(self._busy, LOOK_SECONDS, FIRST_COMPLETED)
+        for future in done:
+            self._done(self._busy.pop(future), future.result())
+        self._control.check()
+
+    def _done(self, number: int, rows: int) -> None:
+        self._told(rows, number)
+
+
+#: (rows, number of the branch)
+Told = Callable[[int, int], None]
+
+
+def _write(writer: Writer, batch: pa.RecordBatch, first: int) -> int:
+    try:
+        return writer.write(batch)
+    except ConstraintViolated as error:
+        if error.row is None:
+            raise
+        raise ConstraintViolated(str(error), first + error.row) from error.__cause__
