@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from rescind.domain.schema import Type
@@ -21,3 +25,12 @@ ARROW: dict[Type, pa.DataType] = {
     Type.json: pa.string(),
     Type.uuid: pa.string(),
 }
+
+
+def octets(text: pa.Array[Any]) -> npt.NDArray[np.uint8]:
+    """The bytes of all values of a string array, one after the other and without a copy."""
+    _, offsets, data = text.buffers()
+    if offsets is None or data is None or not len(text):
+        return np.empty(0, np.uint8)
+    bounds = np.frombuffer(memoryview(offsets), np.int32)
+    return np.frombuffer(memoryview(data), np.uint8)[bounds[text.offset] : bounds[text.offset + len(text)]]

@@ -19,7 +19,17 @@ class Reason(StrEnum):
     too_many_fields = "more than the expected {expected} fields"
     quotes = "a quote is not closed or stands in the wrong place"
     encoding = "not valid UTF-8 at byte {byte} of the file"
-    too_long = "longer than the limit of {limit} bytes"
+    too_small = "less than {limit}, the least that the column holds"
+    too_great = "more than {limit}, the greatest that the column holds"
+    digits = "more than the {limit} digits that the column holds"
+    whole_digits = "more than the {limit} digits before the point that the column holds"
+    scale = "more than the {limit} digits after the point that the column holds"
+    characters = "longer than the {limit} characters that the column holds"
+    bytes = "longer than the {limit} bytes that the column holds"
+    nul = "holds U+0000, which the database cannot store"
+    codec = "holds a character that is not in {codec}, the column's encoding"
+    not_listed = "not one of the column's values: {values}"
+    not_finite = "neither NaN nor an infinity can be stored"
     constraint = "breaks a constraint: {message}"
 
 

@@ -31,7 +31,8 @@ class Limits:
     low: int | None = None  #: least integer; of a date or timestamp in days or microseconds since 1970
     high: int | None = None  #: greatest
     precision: int | None = None  #: digits of a decimal in all
-    scale: int | None = None  #: of them after the point: a value with more is refused, never rounded
+    #: Of them after the point; of a time, digits of its seconds' fraction: a value with more is refused, never rounded.
+    scale: int | None = None
     characters: int | None = None  #: longest text
     bytes: int | None = None  #: longest text in UTF-8, or longest binary
     values: tuple[str, ...] | None = None  #: an enumeration's labels
@@ -48,7 +49,7 @@ class Column:
     name: str
     type: Type
     declared: str
-    nullable: bool = True
+    nullable: bool = True  #: NULL may be written: it is stored, or stands for the next number of an identity
     has_default: bool = False  #: a default, identity or rowid alias: may be absent from the input
     generated: bool = False  #: computed by the database: must be absent from the input
     key: int = 0  #: position in the primary key, from 1; 0 if it is not part of it
