@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 
 import pytest
 from tests.support.memory import socket_path
 
+from rescind.domain.branch import Protocol
 from rescind.testing.conformance import Conformance, Connect
+from rescind.testing.conformance.scene import LEDGER, Scene, new_branch
 from rescind.testing.memory import MemoryTarget, Operator, in_thread
 
 
@@ -26,6 +29,18 @@ class TestMemory(Conformance):
     def recycled(self, session: str) -> str:
         number, _, started = session.partition("@")
         return f"{number}@{int(started) - 1}"
+
+    def test_a_prepared_branch_tells_of_its_incarnation(self, scene: Scene) -> None:
+        later = replace(new_branch(), incarnation=4)
+        if not scene.fresh().capabilities().two_phase:
+            pytest.skip("no two-phase commit")
+        scene.written(1, protocol=Protocol.two_phase, branch=later).prepare()
+        assert scene.fresh().newest_incarnation(LEDGER) == 4
+        assert scene.fresh().newest_incarnation("000000000000") == 0
+
+    def test_a_marker_tells_of_its_incarnation(self, scene: Scene) -> None:
+        scene.written(1, branch=replace(new_branch(), incarnation=3)).commit()
+        assert scene.fresh().newest_incarnation(LEDGER) == 3
 
 
 class TestMemoryWithoutTwoPhase(TestMemory):

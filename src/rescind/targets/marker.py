@@ -5,7 +5,18 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, Column, DateTime, Integer, MetaData, PrimaryKeyConstraint, Row, String, Table
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    DateTime,
+    Index,
+    Integer,
+    MetaData,
+    PrimaryKeyConstraint,
+    Row,
+    String,
+    Table,
+)
 
 from rescind.domain.branch import BranchId, Marker, MarkerKind
 
@@ -28,6 +39,9 @@ marker = Table(
     # The incarnation is not part of the key: a restored ledger must collide with what it did before.
     PrimaryKeyConstraint("ledger", "task", "attempt", "branch"),
 )
+
+#: Each attempt asks for a ledger's newest incarnation; a table made before there was this index answers more slowly.
+by_incarnation = Index(f"{NAME}_incarnation", marker.c.ledger, marker.c.incarnation)
 
 
 def values(branch: BranchId, kind: MarkerKind, rows: int | None, checksum: str | None) -> dict[str, Any]:

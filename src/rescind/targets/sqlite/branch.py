@@ -15,7 +15,7 @@ from rescind.domain.schema import Table
 from rescind.errors import TargetBusy, TargetConflict, TargetRefused, TransactionBroken, UnknownColumn
 from rescind.targets import marker
 from rescind.targets.guarded import GuardedConnection
-from rescind.targets.sqlite import catalog, preflight, sql
+from rescind.targets.sqlite import catalog, constraints, preflight, sql
 from rescind.targets.sqlite.failures import known, translated
 from rescind.targets.sqlite.guard import Guard
 from rescind.targets.sqlite.session import Session
@@ -98,6 +98,15 @@ class SQLiteBranch:
             except sa.exc.DBAPIError as error:
                 raise error.orig or error from error
             self._marked = True
+
+    def check_constraints(self) -> None:
+        """Deferred foreign keys; everything else SQLite has checked already. Raises ConstraintViolated."""
+        with self._own():
+            constraints.check(self._session)
+
+    def locks(self) -> str:
+        """The one lock that SQLite has."""
+        return "The write lock of the whole file: nobody else can write to it. Readers are not held up."
 
     def prepare(self) -> None:
         """Refused: SQLite has no first phase."""

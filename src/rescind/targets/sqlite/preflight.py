@@ -9,7 +9,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 from sqlalchemy.dialects import sqlite as dialect
-from sqlalchemy.schema import CreateTable
+from sqlalchemy.schema import CreateIndex, CreateTable
 
 from rescind.errors import TargetRefused, TargetUnavailable
 from rescind.targets import marker
@@ -95,8 +95,9 @@ def file_system(directory: Path, mounts: Path = _MOUNTS) -> str | None:
 def _make_marker_table(connection: sqlite3.Connection) -> None:
     """Without a write lock where the table is there: another task may be writing for hours."""
     if not _has_marker_table(connection):
-        ddl = CreateTable(marker.marker, if_not_exists=True).compile(dialect=dialect.dialect())
-        connection.execute(str(ddl))
+        table = CreateTable(marker.marker, if_not_exists=True)
+        for ddl in (table, CreateIndex(marker.by_incarnation, if_not_exists=True)):
+            connection.execute(str(ddl.compile(dialect=dialect.dialect())))
 
 
 def _has_marker_table(connection: sqlite3.Connection) -> bool:

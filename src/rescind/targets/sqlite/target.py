@@ -28,6 +28,7 @@ _CAPABILITIES = Capabilities(
     parallel_writers=Ability(Grade.refused, "One writer at a time; readers see the old rows until it commits."),
     transactional_ddl=Ability(Grade.full, "CREATE TABLE is rolled back like any other statement."),
     sql=Ability(Grade.full, "SQLite's authorizer refuses DDL, transaction statements and Rescind's own tables."),
+    bulk_load=Ability(Grade.full, "Fifty rows in a statement, in the process itself."),
 )
 
 
@@ -108,6 +109,19 @@ class SQLiteTarget:
                 return False
             case Life.unknown:
                 return self._nobody_writes()
+
+    def left_to_undo(self, session_name: str) -> int | None:
+        """Nothing is known: a rollback forgets pages of the log, at once."""
+        return None
+
+    def undo_table(self, name: str, branch: BranchId) -> None:
+        """Nothing to do: the table was made inside the transaction and went with it."""
+
+    def newest_incarnation(self, ledger: str) -> int:
+        """Among the markers. Raises TargetUnavailable, as `markers`."""
+        statement = sa.select(sa.func.max(marker.marker.c.incarnation)).where(marker.marker.c.ledger == ledger)
+        with self._transaction("BEGIN") as connection:
+            return connection.execute(statement).scalar_one() or 0
 
     def translate(self, error: Exception) -> RescindError | None:
         """None for a statement that is merely wrong: that is the function's own fault."""

@@ -47,6 +47,12 @@ class MemoryBranch:
     def write_marker(self, rows: int, checksum: str) -> None:
         self._link.call("write_marker", rows, checksum)
 
+    def check_constraints(self) -> None:
+        """Nothing is deferred here."""
+
+    def locks(self) -> str:
+        return "Locks on the keys it inserted, and on the tables it made or cleared."
+
     def prepare(self) -> None:
         if self._protocol is not Protocol.two_phase:
             raise TargetRefused(f"{self.id} was opened for one-phase commit.")

@@ -206,6 +206,10 @@ class Database:
         mine = (m for m in self.markers.values() if (m.branch.ledger, m.branch.task) == (ledger, task))
         return sorted(mine, key=lambda m: m.branch)
 
+    def newest_incarnation(self, ledger: str) -> int:
+        seen = chain(self.prepared, (m.branch for m in self.markers.values()))
+        return max((branch.incarnation for branch in seen if branch.ledger == ledger), default=0)
+
     def forget(self, ledger: str, task: str) -> None:
         for key in [key for key in self.markers if key[:2] == (ledger, task)]:
             del self.markers[key]

@@ -30,6 +30,7 @@ class MemoryTarget:
             parallel_writers=full,
             transactional_ddl=full,
             sql=Ability(Grade.refused, "The memory database speaks no SQL."),
+            bulk_load=full,
         )
 
     def protocol(self) -> Protocol:
@@ -66,6 +67,15 @@ class MemoryTarget:
 
     def end_session(self, session: str) -> bool:
         return bool(ask(self._address, "end_session", session))
+
+    def left_to_undo(self, session: str) -> int | None:
+        return None  # a rollback takes no time
+
+    def undo_table(self, name: str, branch: BranchId) -> None:
+        """Nothing to do: a table is made inside the transaction and goes with it."""
+
+    def newest_incarnation(self, ledger: str) -> int:
+        return int(ask(self._address, "newest_incarnation", ledger))
 
     def translate(self, error: Exception) -> TargetError | None:
         return translate(error)

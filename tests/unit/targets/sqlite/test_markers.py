@@ -71,3 +71,25 @@ def test_forgetting_leaves_other_tasks(target: SQLiteTarget, identity: BranchId,
     target.insert_tombstone(other)
     target.forget(identity.ledger, identity.task)
     assert sql("SELECT task FROM rescind_marker") == [("another",)]
+
+
+def test_the_newest_incarnation_is_that_of_the_ledger_asked_for(target: SQLiteTarget, identity: BranchId) -> None:
+    assert target.newest_incarnation(identity.ledger) == 0
+    for incarnation, ledger in ((3, identity.ledger), (2, identity.ledger), (9, "000000000000")):
+        target.insert_tombstone(replace(identity, ledger=ledger, incarnation=incarnation, attempt=incarnation))
+    assert target.newest_incarnation(identity.ledger) == 3
+
+
+def test_the_newest_incarnation_is_found_without_reading_every_marker(
+    sql: Callable[..., Any], target: SQLiteTarget
+) -> None:
+    (plan,) = sql("EXPLAIN QUERY PLAN SELECT max(incarnation) FROM rescind_marker WHERE ledger = 'x'")
+    assert "USING COVERING INDEX rescind_marker_incarnation" in plan[3]
+
+
+def test_nothing_is_left_to_undo_outside_a_transaction(
+    target: SQLiteTarget, identity: BranchId, branch: SQLiteBranch
+) -> None:
+    assert target.left_to_undo(branch.session) is None
+    target.undo_table("t", identity)
+    assert target.catalog().count("t") == 1
