@@ -11,7 +11,7 @@ STAMP := $(VENV)/.locked
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo up test crash lint docs format spec bench-quick lock clean spin-and-gcc
+.PHONY: help setup demo up services test crash lint docs format spec bench-quick lock clean spin-and-gcc
 
 help:  ## list the targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
@@ -25,7 +25,11 @@ demo: setup  ## show the promise: load, repeat, reject, stop, kill
 up: setup  ## run Rescind here, with everything it writes in ./.rescind
 	@$(VENV)/bin/rescind up
 
+services:  ## install the programs of the servers that the tests start for themselves
+	@tests/support/servers/install
+
 test: setup  ## run all tests (TESTS=tests/unit for some of them)
+	@tests/support/servers/install --if-root || true  # without them the tests of servers are skipped, in CI they fail
 	@$(PY) -m pytest $(TESTS)
 
 crash: setup  ## kill processes at random for longer (RUNS=3000)
