@@ -29,7 +29,7 @@ from rescind.domain.upload import Upload
 from rescind.errors import BrokerUnavailable, ConfigurationError, RescindError
 from rescind.ledger import branches as ledger_branches
 from rescind.ledger import migrate as migration
-from rescind.ledger import tasks as ledger_tasks
+from rescind.ledger import transitions
 from rescind.ledger.engine import Ledger, now
 from rescind.readers.reader import Reader, Source
 from rescind.readers.registry import open_reader
@@ -84,6 +84,10 @@ def open_core(settings: Settings) -> Core:
     return Core(settings, ledger, open_targets(settings.target_urls()), registry, uploads)
 
 
+def _celery(settings: Settings, wake: Callable[[str], None] | None = None) -> Celery:
+    return make_celery(settings.broker(), settings.home, queue_type=settings.broker_queue, wake=wake)
+
+
 def start(settings: Settings, process: str) -> None:
     """What each process does first: its log, and the failpoints that a test may have armed."""
     logs.configure(settings.log_level, settings.log_json, process)
@@ -128,7 +132,7 @@ def api_app(settings: Settings) -> Flask:
     """The WSGI application. Make it in the process that serves it."""
     core = open_core(settings)
     migration.check(core.ledger)
-    celery = make_celery(settings.broker(), settings.home)
+    celery = _celery(settings)
     announcer = Announcer(publisher(celery), partial(_mark_announced, core.ledger))
     return create_app(
         Services(
@@ -173,7 +177,7 @@ def readiness(core: Core, celery: Celery) -> dict[str, str | None]:
 
 def checks(settings: Settings) -> dict[str, str | None]:
     """The same, for `rescind doctor`."""
-    return readiness(open_core(settings), make_celery(settings.broker(), settings.home))
+    return readiness(open_core(settings), _celery(settings))
 
 
 def _reason(check: Callable[[], Any]) -> str | None:
@@ -200,7 +204,7 @@ def _writable(directory: Path) -> None:
 
 def _mark_announced(ledger: Ledger, task_id: str) -> None:
     with ledger.write() as connection:
-        ledger_tasks.mark_announced(connection, task_id)
+        transitions.mark_announced(connection, task_id)
 
 
 # --- the worker -----------------------------------------------------------------------------------------------
@@ -229,7 +233,7 @@ class Shift:
         set_up_child(self.parent)
         start(self.settings, "worker-child")
         core = open_core(self.settings)
-        announcer = Announcer(publisher(make_celery(self.settings.broker(), self.settings.home)), _no_mark)
+        announcer = Announcer(publisher(_celery(self.settings)), _no_mark)
         self.worker = open_worker(core, announcer.announce, self.leaving)
 
     def leave(self, **_: Any) -> None:
@@ -256,7 +260,7 @@ def celery_app(settings: Settings) -> Celery:
     worker_init.connect(shift.begin_parent, weak=False)
     worker_process_init.connect(shift.begin_child, weak=False)
     worker_shutting_down.connect(shift.leave, weak=False)
-    return make_celery(settings.broker(), settings.home, wake=shift.wake)
+    return _celery(settings, wake=shift.wake)
 
 
 def run_worker(settings: Settings) -> int:
@@ -281,7 +285,7 @@ def open_sweeper(core: Core) -> Sweeper:
         recovery=core.recovery(),
         forgetter=core.forgetter(),
         uploads=core.uploads,
-        publish=publisher(make_celery(core.settings.broker(), core.settings.home)),
+        publish=publisher(_celery(core.settings)),
         lease_seconds=core.settings.lease_seconds,
         sweep_seconds=core.settings.sweep_seconds,
     )

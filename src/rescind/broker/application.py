@@ -8,14 +8,17 @@ from pathlib import Path
 from typing import Any
 
 from celery import Celery
+from kombu import Queue
 
 from rescind.broker.announcement import QUEUE, WAKE
 
 CLASSIC = "classic"
+#: The queue by its type. RabbitMQ cannot change a queue's type, and refuses whoever expects another, so each type has
+#: a queue of its own: what lies in the old one when the setting is changed are wake-ups, which the sweeper repeats.
+QUEUES = {CLASSIC: QUEUE, "quorum": f"{QUEUE}-quorum"}
 MOST_CHILD_KIB = 512 * 1024
 
 _SETTINGS: dict[str, Any] = {
-    "task_default_queue": QUEUE,
     # Messages that Celery would have to unpickle are code; none of ours needs more than JSON.
     "accept_content": ["json"],
     "task_serializer": "json",
@@ -80,10 +83,13 @@ def make_celery(
 
 
 def _external(url: str, queue_type: str) -> dict[str, Any]:
+    name = QUEUES[queue_type]
     return _at(url) | {
+        "task_default_queue": name,
+        # Its type is said also where it is classic: a virtual host may have another default.
+        "task_queues": (Queue(name, queue_arguments={"x-queue-type": queue_type}),),
         # Without confirms a publish is believed done while it sits in a buffer: 3,000 of 3,000 were lost on kill -9.
         "broker_transport_options": {"confirm_publish": True},
-        "task_default_queue_type": queue_type,
         # A quorum queue refuses a prefetch limit that is shared by consumers, and with it the worker.
         "worker_detect_quorum_queues": True,
     }
@@ -91,6 +97,7 @@ def _external(url: str, queue_type: str) -> dict[str, Any]:
 
 def _embedded(home: Path) -> dict[str, Any]:
     return _at("embedded://localhost") | {
+        "task_default_queue": QUEUE,
         "broker_transport": "rescind.broker.embedded:Transport",
         "broker_transport_options": {"directory": str(home.absolute() / "broker")},
     }

@@ -12,7 +12,7 @@ from amqp.exceptions import AMQPError
 from celery import Celery
 from kombu.exceptions import KombuError
 
-from rescind.broker.announcement import QUEUE, WAKE
+from rescind.broker.announcement import WAKE
 from rescind.errors import BrokerUnavailable
 
 CONNECT_SECONDS = 3.0
@@ -57,7 +57,7 @@ class _Publisher:
     def _send(self, task_id: str) -> None:
         if self._producer is None:
             self._producer = self._app.amqp.Producer(self._connect(), auto_declare=False)
-        self._app.send_task(WAKE, (task_id,), queue=QUEUE, producer=self._producer, retry=False, ignore_result=True)
+        self._app.send_task(WAKE, (task_id,), producer=self._producer, retry=False, ignore_result=True)
 
     def _connect(self) -> Any:
         # With confirms, a broker that is frozen or full keeps the publisher waiting for ever; `confirm_timeout` does

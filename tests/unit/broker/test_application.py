@@ -59,3 +59,14 @@ def test_a_broker_that_never_answers_is_unavailable(tmp_path: Path, monkeypatch:
 def test_two_workers_have_two_names() -> None:
     assert node_name() != node_name()
     assert worker_arguments(3, "n@h")[-4:] == ["-c", "3", "-n", "n@h"]
+
+
+@pytest.mark.parametrize(("queue_type", "name"), [("classic", "rescind"), ("quorum", "rescind-quorum")])
+def test_each_type_of_queue_has_its_name_and_is_asked_for_by_its_type(
+    queue_type: str, name: str, tmp_path: Path
+) -> None:
+    """A virtual host may make quorum queues where nothing is said, and a queue never changes its type."""
+    app = make_celery("amqp://here", tmp_path, queue_type=queue_type)
+    assert app.conf.task_default_queue == name
+    (queue,) = app.amqp.queues.values()
+    assert (queue.name, queue.durable, queue.queue_arguments) == (name, True, {"x-queue-type": queue_type})
