@@ -1,7 +1,7 @@
 """Every setting, in one frozen object: defaults < `rescind.toml` < environment `RESCIND_*` < flags.
 
 A secret may also be given as a file: `DATABASE_URL_FILE`, `RESCIND_LEDGER_URL_FILE`, `RESCIND_BROKER_URL_FILE`.
-May import `errors` only.
+May import `errors` and `urls` only.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from pydantic_settings import (
 )
 
 from rescind.errors import ConfigurationError
+from rescind.urls import database_url, same_database
 
 DEFAULT_TARGET = "default"
 GIB = 1024**3
@@ -115,8 +116,9 @@ class Settings(BaseSettings):
             if name == DEFAULT_TARGET or name != name.lower() or not name.replace("-", "_").isidentifier():
                 raise ValueError(f"target {name!r}: names are lower-case words, and `default` is DATABASE_URL")
         for name, url in self.target_urls().items():
-            if url.startswith("sqlite") and _sqlite_file(url) == _sqlite_file(self.ledger()):
-                raise ValueError(f"target {name} and the ledger are the same SQLite file; give one of them its own")
+            if _same(url, self.ledger()):
+                # In one SQLite file each would wait for the other; anywhere the ledger's tables could be loaded into.
+                raise ValueError(f"target {name} and the ledger are the same database; give one of them its own")
         return self
 
     def ledger(self) -> str:
@@ -183,5 +185,8 @@ def _sqlite(path: Path) -> str:
     return f"sqlite:///{path.absolute()}"
 
 
-def _sqlite_file(url: str) -> Path:
-    return Path(url.partition(":///")[2].partition("?")[0]).resolve()
+def _same(one: str, other: str) -> bool:
+    try:
+        return same_database(database_url(one), database_url(other))
+    except ValueError:
+        return False  # who opens them says what is wrong with them

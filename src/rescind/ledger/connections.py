@@ -11,8 +11,8 @@ import sqlite3
 from typing import Any
 
 import psycopg
-from pymysql.connections import Connection as MySQLConnection
 from psycopg.pq import TransactionStatus
+from pymysql.connections import Connection as MySQLConnection
 from sqlalchemy import URL, Connection, Engine, create_engine, event
 
 from rescind.errors import ConfigurationError
@@ -130,11 +130,12 @@ def _mysql(url: URL, statement_seconds: float) -> Engine:
             "innodb_lock_wait_timeout": whole_seconds,
             "lock_wait_timeout": whole_seconds,
         }
-        if "mariadb" in connection.get_server_info().lower():
-            settings |= {"max_statement_time": statement_seconds, "idle_transaction_timeout": IDLE_SECONDS}
-        else:  # MySQL's own, which no test reaches where there is none
-            settings |= {"wait_timeout": IDLE_CONNECTION_SECONDS}
         with connection.cursor() as cursor:
+            cursor.execute("SELECT VERSION()")
+            if "mariadb" in str(cursor.fetchone()).lower():
+                settings |= {"max_statement_time": statement_seconds, "idle_transaction_timeout": IDLE_SECONDS}
+            else:  # MySQL's own, which no test reaches where there is none
+                settings |= {"wait_timeout": IDLE_CONNECTION_SECONDS}
             cursor.execute("SET " + ", ".join(f"SESSION {name} = {value}" for name, value in settings.items()))
 
     return engine

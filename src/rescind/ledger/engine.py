@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import secrets
-import sqlite3
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from typing import TypeVar
 
-from sqlalchemy import Connection, Engine, create_engine, event, insert, select
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, ProgrammingError
+from sqlalchemy import Connection, func, insert, select
+from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from rescind import failpoints
 from rescind.errors import LedgerUnavailable
 from rescind.ledger import tables
+from rescind.ledger.connections import open_engine
+from rescind.ledger.failures import outage
 
 T = TypeVar("T")
 
 BUSY_SECONDS = 30.0  #: how long a transaction waits for another process's write
+
+#: Not PostgreSQL's now(), which stands still while a transaction waits for a lock.
+_CLOCKS = {"postgresql": func.timezone("UTC", func.clock_timestamp()), "mysql": func.utc_timestamp(6)}
 
 
 def now() -> datetime:
@@ -32,8 +35,8 @@ def clock(connection: Connection) -> datetime:
     """The ledger's own clock, UTC: what expires does so by one clock, however many machines look at it."""
     if connection.dialect.name == "sqlite":
         return now()
-    at: datetime = connection.exec_driver_sql("SELECT CURRENT_TIMESTAMP(6)").scalar_one()
-    return at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)
+    at: datetime = connection.execute(select(_CLOCKS[connection.dialect.name])).scalar_one()
+    return at.replace(tzinfo=UTC)
 
 
 class Ledger:
@@ -44,12 +47,16 @@ class Ledger:
 
     def __init__(self, url: str, busy_seconds: float = BUSY_SECONDS) -> None:
         self.url = url
-        self.engine = _engine(url, busy_seconds)
+        self.engine = open_engine(url, busy_seconds)
         self._identity: tuple[str, int] | None = None
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
-        """One consistent view. Raises LedgerUnavailable."""
+        """One transaction that only reads. Raises LedgerUnavailable.
+
+        On SQLite it is one view; elsewhere each statement sees what was committed when it began. Whoever acts on two
+        answers is guarded when he acts.
+        """
         with self._transaction("BEGIN") as connection:
             yield connection
 
@@ -67,15 +74,22 @@ class Ledger:
     def identity(self) -> tuple[str, int]:
         """The ledger's id (12 hex digits) and its incarnation, made at the first call on a new ledger."""
         if self._identity is None:
-            with self.write() as connection:
-                row = connection.execute(select(tables.identity)).one_or_none()
-                if row is None:
-                    found = (secrets.token_hex(6), 1)
-                    connection.execute(insert(tables.identity).values(one=1, ledger=found[0], incarnation=found[1]))
-                else:
-                    found = (row.ledger, row.incarnation)
-            self._identity = found  # not before the commit: a name that the ledger lost would be used for ever
+            # Read back after the commit: a name that the ledger lost would be used for ever.
+            self._identity = self._find_identity() or self._make_identity()
         return self._identity
+
+    def _find_identity(self) -> tuple[str, int] | None:
+        with self.read() as connection:
+            row = connection.execute(select(tables.identity)).one_or_none()
+        return None if row is None else (row.ledger, row.incarnation)
+
+    def _make_identity(self) -> tuple[str, int]:
+        made = {"one": 1, "ledger": secrets.token_hex(6), "incarnation": 1}
+        with suppress(IntegrityError), self.write() as connection:  # taken: another process was first
+            connection.execute(insert(tables.identity).values(made))
+        found = self._find_identity()
+        assert found is not None
+        return found
 
     def incarnation(self) -> int:
         """The incarnation as it is now: another process may have raised it. Raises LedgerUnavailable."""
@@ -99,39 +113,11 @@ class Ledger:
         try:
             with self.engine.connect().execution_options(rescind_begin=begin) as connection, connection.begin():
                 yield connection
-        except (IntegrityError, DataError, ProgrammingError):
-            raise  # an answer (a key that is taken, a value that does not fit), not an outage
-        except (DBAPIError, OSError) as error:
-            raise LedgerUnavailable(f"The ledger does not answer: {_reason(error)}.") from error
-
-
-def _engine(url: str, busy_seconds: float) -> Engine:
-    if make_url(url).get_backend_name() != "sqlite":
-        return create_engine(url, pool_pre_ping=True)
-    engine = create_engine(
-        url,
-        # pysqlite's own transaction handling is off: BEGIN is ours to send (IMMEDIATE, or a reader that
-        # turns writer fails at once with SQLITE_BUSY whatever the timeout).
-        connect_args={"timeout": busy_seconds, "isolation_level": None, "check_same_thread": False},
-        pool_size=20,
-        max_overflow=20,
-    )
-
-    @event.listens_for(engine, "connect")
-    def _(connection: sqlite3.Connection, record: object) -> None:
-        connection.execute("PRAGMA journal_mode=WAL")
-        connection.execute("PRAGMA synchronous=FULL")  # PROTOCOL R10: what is decided survives a power cut
-        connection.execute("PRAGMA foreign_keys=ON")
-
-    @event.listens_for(engine, "begin")
-    def _(connection: Connection) -> None:
-        connection.exec_driver_sql(connection.get_execution_options().get("rescind_begin", "BEGIN"))
-
-    return engine
-
-
-def _reason(error: Exception) -> str:
-    return str(error.orig) if isinstance(error, DBAPIError) else str(error)
+        except (SQLAlchemyError, OSError) as error:
+            failure = outage(error)
+            if failure is None:
+                raise
+            raise failure from error
 
 
 def _faults() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, ProgrammingError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from rescind.errors import LedgerUnavailable
 
@@ -15,7 +16,7 @@ def outage(error: Exception) -> LedgerUnavailable | None:
     """What to raise instead. None where it is an answer (a key that is taken, a value that does not fit) or a fault
     in a statement of ours, which time does not cure.
     """
-    if isinstance(error, IntegrityError | DataError):
+    if isinstance(error, IntegrityError | DataError) or not isinstance(error, DBAPIError | PoolTimeout | OSError):
         return None
     if _is_missing(error):
         # Not final: a ledger that is being restored has no tables for a while, and a decision waits for it.
@@ -28,7 +29,7 @@ def outage(error: Exception) -> LedgerUnavailable | None:
 
 
 def _is_missing(error: Exception) -> bool:
-    return _code(error) in _MISSING or "no such table" in str(error) or "no such column" in str(error)
+    return _code(error) in _MISSING or _reason(error).startswith(("no such table", "no such column"))
 
 
 def _code(error: Exception) -> str | int | None:

@@ -21,10 +21,12 @@ def ended_before(connection: Connection, at: datetime, limit: int = 1_000) -> li
     return [task for task in found if task is not None]
 
 
-def forget(connection: Connection, task: Task) -> None:
-    """Delete the task with all that hangs on it, and note that its markers may go."""
-    connection.execute(delete(_t).where(_t.c.id == task.id, _t.c.state == task.state))
+def forget(connection: Connection, task: Task) -> bool:
+    """Delete the task with all that hangs on it, and note that its markers may go. False: another sweep was first."""
+    if connection.execute(delete(_t).where(_t.c.id == task.id, _t.c.state == task.state)).rowcount != 1:
+        return False
     connection.execute(insert(_f), [{"task": task.id, "target": name} for name in dict.fromkeys(task.targets)])
+    return True
 
 
 def forgotten(connection: Connection) -> list[tuple[str, str]]:

@@ -21,7 +21,8 @@ from sqlalchemy import (
     Text,
     false,
 )
-from sqlalchemy.types import TypeDecorator
+from sqlalchemy.dialects import mysql
+from sqlalchemy.types import TypeDecorator, TypeEngine
 
 metadata = MetaData(
     naming_convention={
@@ -34,10 +35,13 @@ metadata = MetaData(
 
 
 class UtcDateTime(TypeDecorator[datetime]):
-    """An aware UTC time in Python; a zoneless one in the database, which every dialect has."""
+    """An aware UTC time in Python; a zoneless one with microseconds in the database, which every dialect has."""
 
     impl = DateTime
     cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        return mysql.DATETIME(fsp=6) if dialect.name == "mysql" else super().load_dialect_impl(dialect)
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
         return None if value is None else value.astimezone(UTC).replace(tzinfo=None)
@@ -46,7 +50,29 @@ class UtcDateTime(TypeDecorator[datetime]):
         return None if value is None else value.replace(tzinfo=UTC)
 
 
-_Id = String(36)
+class Words(TypeDecorator[str]):
+    """Text of so many characters. In PostgreSQL, whose texts have no NUL, its picture stands for it: a reject may
+    quote one, and a client may ask for any id.
+    """
+
+    impl = String
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
+        return value if value is None or dialect.name != "postgresql" else value.replace("\0", "\N{SYMBOL FOR NULL}")
+
+
+class LongWords(Words):
+    """The same of any length."""
+
+    impl = Text
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        return mysql.LONGTEXT() if dialect.name == "mysql" else super().load_dialect_impl(dialect)
+
+
+_Id = Words(36)
 
 #: Who this ledger is: one row. The id is part of every branch's name; the incarnation rises when a ledger
 #: is restored from a backup (PROTOCOL R4, R9).
@@ -54,7 +80,7 @@ identity = Table(
     "identity",
     metadata,
     Column("one", Integer, primary_key=True, autoincrement=False),
-    Column("ledger", String(12), nullable=False),
+    Column("ledger", Words(12), nullable=False),
     Column("incarnation", Integer, nullable=False),
 )
 
@@ -62,10 +88,10 @@ task = Table(
     "task",
     metadata,
     Column("id", _Id, primary_key=True),
-    Column("name", String(200), nullable=False),
+    Column("name", Words(200), nullable=False),
     Column("args", JSON, nullable=False),
     Column("upload", _Id, index=True),
-    Column("state", String(16), nullable=False),
+    Column("state", Words(16), nullable=False),
     Column("attempt", Integer, nullable=False),
     Column("beat", BigInteger, nullable=False),
     Column("stop_requested", Boolean, nullable=False),
@@ -75,20 +101,20 @@ task = Table(
     Column("changed_at", UtcDateTime, nullable=False),
     Column("announced_at", UtcDateTime),
     Column("not_before", UtcDateTime),
-    Column("waiting_for", Text),
-    Column("protocol", String(16)),
+    Column("waiting_for", LongWords),
+    Column("protocol", Words(16)),
     Column("retry_of", _Id, unique=True),
     Column("errors", Integer, nullable=False),
     Column("losses", Integer, nullable=False),
-    Column("worker", String(255)),
-    Column("phase", String(40), nullable=False),
+    Column("worker", Words(255)),
+    Column("phase", Words(40), nullable=False),
     Column("rows", BigInteger, nullable=False),
     Column("rows_total", BigInteger),
     Column("bytes", BigInteger, nullable=False),
     Column("bytes_total", BigInteger),
     Column("receipt", JSON(none_as_null=True)),
     Column("problem", JSON(none_as_null=True)),
-    Column("commit", String(8), nullable=False, server_default="auto"),
+    Column("commit", Words(8), nullable=False, server_default="auto"),
     Column("dry_run", Boolean, nullable=False, server_default=false()),
     Column("hold_seconds", Integer),
     Column("hold_until", UtcDateTime),
@@ -102,7 +128,7 @@ task_target = Table(
     metadata,
     Column("task", _Id, ForeignKey("task.id", ondelete="CASCADE"), primary_key=True),
     Column("branch", Integer, primary_key=True, autoincrement=False),
-    Column("target", String(100), nullable=False, index=True),
+    Column("target", Words(100), nullable=False, index=True),
 )
 
 #: Every branch that may exist, written BEFORE it opens (PROTOCOL R6). `ended_at`: its owner has closed it.
@@ -112,9 +138,9 @@ branch = Table(
     Column("task", _Id, ForeignKey("task.id", ondelete="CASCADE"), primary_key=True),
     Column("attempt", Integer, primary_key=True, autoincrement=False),
     Column("branch", Integer, primary_key=True, autoincrement=False),
-    Column("target", String(100), nullable=False),
-    Column("protocol", String(16), nullable=False),
-    Column("session", String(255), nullable=False),
+    Column("target", Words(100), nullable=False),
+    Column("protocol", Words(16), nullable=False),
+    Column("session", Words(255), nullable=False),
     Column("incarnation", Integer, nullable=False, server_default="1"),
     Column("registered_at", UtcDateTime, nullable=False),
     Column("ended_at", UtcDateTime),
@@ -126,7 +152,7 @@ event = Table(
     Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
     Column("task", _Id, ForeignKey("task.id", ondelete="CASCADE"), nullable=False, index=True),
     Column("at", UtcDateTime, nullable=False),
-    Column("kind", String(40), nullable=False),
+    Column("kind", Words(40), nullable=False),
     Column("attempt", Integer, nullable=False),
     Column("detail", JSON, nullable=False),
 )
@@ -137,20 +163,20 @@ reject = Table(
     Column("task", _Id, ForeignKey("task.id", ondelete="CASCADE"), primary_key=True),
     Column("ordinal", Integer, primary_key=True, autoincrement=False),
     Column("record", BigInteger, nullable=False),
-    Column("column_name", Text),
-    Column("value", Text),
-    Column("reason", Text, nullable=False),
+    Column("column_name", LongWords),
+    Column("value", LongWords),
+    Column("reason", LongWords, nullable=False),
 )
 
 upload = Table(
     "upload",
     metadata,
     Column("id", _Id, primary_key=True),
-    Column("filename", Text),
-    Column("content_type", String(255)),
-    Column("content_encoding", String(40)),
+    Column("filename", LongWords),
+    Column("content_type", Words(255)),
+    Column("content_encoding", Words(40)),
     Column("length", BigInteger, nullable=False),
-    Column("sha256", String(64), nullable=False),
+    Column("sha256", Words(64), nullable=False),
     Column("created_at", UtcDateTime, nullable=False),
     Column("deleted_at", UtcDateTime),
 )
@@ -158,8 +184,8 @@ upload = Table(
 idempotency_key = Table(
     "idempotency_key",
     metadata,
-    Column("key", String(255), primary_key=True),
-    Column("hash", String(64), nullable=False),
+    Column("key", Words(255), primary_key=True),
+    Column("hash", Words(64), nullable=False),
     Column("task", _Id, ForeignKey("task.id", ondelete="CASCADE"), nullable=False, index=True),
     Column("created_at", UtcDateTime, nullable=False),
 )
@@ -168,8 +194,8 @@ idempotency_key = Table(
 made_table = Table(
     "made_table",
     metadata,
-    Column("target", String(100), primary_key=True),
-    Column("name", String(255), primary_key=True),
+    Column("target", Words(100), primary_key=True),
+    Column("name", Words(255), primary_key=True),
     Column("task", _Id, nullable=False),
     Column("at", UtcDateTime, nullable=False),
 )
@@ -182,7 +208,7 @@ pending_table = Table(
     Column("task", _Id, ForeignKey("task.id", ondelete="CASCADE"), primary_key=True),
     Column("attempt", Integer, primary_key=True, autoincrement=False),
     Column("branch", Integer, primary_key=True, autoincrement=False),
-    Column("name", String(255), primary_key=True),
+    Column("name", Words(255), primary_key=True),
     Column("at", UtcDateTime, nullable=False),
 )
 
@@ -191,5 +217,5 @@ forgotten = Table(
     "forgotten",
     metadata,
     Column("task", _Id, primary_key=True),
-    Column("target", String(100), primary_key=True),
+    Column("target", Words(100), primary_key=True),
 )

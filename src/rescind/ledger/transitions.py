@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, false, insert, true, update
+from sqlalchemy import ColumnElement, Connection, false, insert, select, true, update
 
 from rescind.domain.branch import Protocol
 from rescind.domain.states import STOP_ANSWERS, State, StopAnswer, allowed
@@ -219,6 +219,7 @@ def end_abort(connection: Connection, task: Task, back_off_seconds: float) -> St
 
     The row is read again in this transaction: a stop may have come while branches were rolled back.
     """
+    _hold_row(connection, task.id)
     current = get(connection, task.id)
     if current is None or current.state is not State.aborting or current.attempt != task.attempt:
         return None
@@ -231,8 +232,6 @@ def end_abort(connection: Connection, task: Task, back_off_seconds: float) -> St
         task,
         State.aborting,
         to,
-        # Guarded once more: where the database lets two writers in, the flag may have been raised since.
-        _t.c.stop_requested == (true() if current.stop_requested else false()),
         not_before=now() + delay if again and back_off_seconds else None,
         waiting_for=waiting,
         finished_at=None if again else now(),
@@ -280,6 +279,7 @@ def request_stop(connection: Connection, task_id: str) -> StopAnswer | None:
     The flag is raised by one guarded UPDATE, so that it cannot fall behind the decision: the decision refuses
     where the flag is up, and the flag is refused where the decision was made.
     """
+    _hold_row(connection, task_id)  # or it could turn back from the decision, unflagged, between the two statements
     raised = connection.execute(
         update(_t)
         .where(
@@ -320,6 +320,11 @@ def wait_for(connection: Connection, task: Task, what: str) -> None:
 
 def mark_announced(connection: Connection, task_id: str) -> None:
     connection.execute(update(_t).where(_t.c.id == task_id).values(announced_at=now()))
+
+
+def _hold_row(connection: Connection, task_id: str) -> None:
+    """Nobody else moves the task until this transaction ends: what is read next is how it stands."""
+    connection.execute(select(_t.c.id).where(_t.c.id == task_id).with_for_update())
 
 
 def _own(connection: Connection, target: str, table: str, task_id: str) -> None:

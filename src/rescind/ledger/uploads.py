@@ -30,8 +30,12 @@ def insert_upload(connection: Connection, upload: Upload) -> None:
 
 
 def get(connection: Connection, upload_id: str) -> Upload | None:
-    """None where there is no such upload, or its bytes have been deleted."""
-    row = connection.execute(select(_u).where(_u.c.id == upload_id, _u.c.deleted_at.is_(None))).one_or_none()
+    """None where there is no such upload, or its bytes have been deleted.
+
+    In a transaction that writes it is kept until that ends: a sweep may be about to give it up.
+    """
+    query = select(_u).where(_u.c.id == upload_id, _u.c.deleted_at.is_(None)).with_for_update(read=True)
+    row = connection.execute(query).one_or_none()
     if row is None:
         return None
     return Upload(row.id, row.length, row.sha256, row.filename, row.content_type, row.content_encoding)
@@ -46,7 +50,11 @@ def disposable(connection: Connection, older_than: datetime) -> list[str]:
 
 
 def mark_deleted(connection: Connection, upload_id: str) -> bool:
-    """Give the bytes up, unless a task has come meanwhile that wants them."""
+    """Give the bytes up, unless a task has come meanwhile that wants them.
+
+    The row first: a task that is just being submitted holds it, and is seen only by the statement after that.
+    """
+    connection.execute(select(_u.c.id).where(_u.c.id == upload_id).with_for_update())
     where = (_u.c.id == upload_id, _u.c.deleted_at.is_(None), ~_uses(_t.c.state.not_in(DONE)))
     return connection.execute(update(_u).where(*where).values(deleted_at=now())).rowcount == 1
 
