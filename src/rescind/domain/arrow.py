@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+from pyarrow import compute
 
 from rescind.domain.schema import Type
 
@@ -25,6 +26,22 @@ ARROW: dict[Type, pa.DataType] = {
     Type.json: pa.string(),
     Type.uuid: pa.string(),
 }
+
+_compute: Any = compute  #: its type hints know no constants
+
+
+def conform(values: pa.Array[Any], kind: Type) -> pa.Array[Any]:
+    """The values as the type travels. Raises pa.ArrowInvalid where one would be altered or is none of the type."""
+    try:
+        return values if values.type == ARROW[kind] else values.cast(ARROW[kind])
+    except pa.ArrowNotImplementedError as error:
+        raise pa.ArrowInvalid(str(error)) from error
+
+
+def times_of_day(text: pa.Array[Any]) -> pa.Array[Any]:
+    """Text `HH:MM[:SS[.ffffff]]` as times, for which Arrow has no cast. Raises pa.ArrowInvalid."""
+    instants: pa.Array[Any] = _compute.binary_join_element_wise("1970-01-01 ", text, "").cast(pa.timestamp("us"))
+    return instants.view(pa.int64()).view(pa.time64("us"))
 
 
 def octets(text: pa.Array[Any]) -> npt.NDArray[np.uint8]:

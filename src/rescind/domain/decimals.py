@@ -25,6 +25,8 @@ PLAIN = r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)"
 _ANY = rf"{PLAIN}([eE][+-]?[0-9]+)?|NaN|[+-]?Infinity"
 _SIGN_AND_ZEROS = "+-0"
 _LETTERS_FOLLOW = ord("9")
+_DOUBLE_DIGITS = 15
+_DOUBLE_POWERS = 290
 
 
 def malformed(values: Values) -> Mask:
@@ -35,6 +37,14 @@ def malformed(values: Values) -> Mask:
 def not_finite(values: Values) -> Mask | None:
     """Where it is NaN or an infinity."""
     return None if _plain(values) else _each(values, lambda number: not number.is_finite())
+
+
+def altered_as_number(values: Values) -> Mask | None:
+    """Where neither an integer of 64 bits nor a double is exactly it; a double is sure of 15 digits."""
+    longest = pc.max(pc.binary_length(values)).as_py()
+    if longest is None or (longest <= _DOUBLE_DIGITS and _plain(values)):
+        return None
+    return _each(values, lambda number: not (_is_int64(number) or _is_double(number)))
 
 
 def longer_fraction(scale: int) -> Callable[[Values], Mask]:
@@ -108,6 +118,16 @@ def _number(text: str | None) -> Decimal | None:
         return None if text is None else Decimal(text)
     except InvalidOperation:
         return None
+
+
+def _is_int64(number: Decimal) -> bool:
+    return number.is_finite() and number.as_tuple().exponent == 0 and -(2**63) <= number < 2**63
+
+
+def _is_double(number: Decimal) -> bool:
+    """Powers of ten near the ends of a double's range have fewer digits: they are left out."""
+    digits = len(number.as_tuple().digits)
+    return number.is_finite() and digits <= _DOUBLE_DIGITS and (not number or abs(number.adjusted()) <= _DOUBLE_POWERS)
 
 
 def _fraction(number: Decimal, scale: int) -> int:

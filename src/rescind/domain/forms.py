@@ -19,6 +19,10 @@ UUID = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 #: U+0000 as JSON writes it, after a whole number of escaped backslashes.
 _ESCAPED_NUL = r"(^|[^\\])(\\\\)*\\u0000"
 
+#: What SQLite takes for a number, and those of them that it shows again as they stand.
+_NUMBER = r"^[ \t-\r]*[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?[ \t-\r]*$"
+_SAME_NUMBER = r"^(0|-?[1-9][0-9]{0,9}|-?(0|[1-9][0-9]{0,9})\.[0-9]{0,3}[1-9])$"
+
 
 def is_json(text: str) -> bool:
     """Whether it is one JSON value (RFC 8259): no NaN, no lone surrogate, no more than 200 levels."""
@@ -42,3 +46,9 @@ def not_uuid(values: Values) -> Mask:
 def json_holds_nul(values: Values) -> Mask:
     """Where a text in the JSON has U+0000, which JSON can only write as an escape."""
     return pc.match_substring_regex(values, _ESCAPED_NUL)
+
+
+def altered_as_number(values: Values) -> Mask:
+    """Where the text looks like a number and is perhaps not what that number looks like."""
+    number = pc.match_substring_regex(values, _NUMBER)
+    return pc.and_not(number, pc.match_substring_regex(values, _SAME_NUMBER))

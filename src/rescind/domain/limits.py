@@ -18,7 +18,7 @@ import pyarrow as pa
 from pyarrow import compute
 
 from rescind.domain import decimals, forms
-from rescind.domain.arrow import ARROW, octets
+from rescind.domain.arrow import conform, octets
 from rescind.domain.rejects import Reason, shorten
 from rescind.domain.schema import Column, Type
 
@@ -72,11 +72,10 @@ def violation(column: Column, values: Values) -> Violation | None:
         row = pc.index(values.is_null(), True).as_py()
         earlier = violation(_nullable(column), values.slice(0, row))
         return earlier or Violation(row, column.name, None, Reason.null)
-    if values.type != ARROW[column.type]:
-        converted = _converted(column, values)
-        if isinstance(converted, Violation):
-            return converted
-        values = converted
+    try:
+        values = conform(values, column.type)
+    except pa.ArrowInvalid:
+        return _misfit(column, values)
     found = _offences((*_forms(column.type), *_limits(column)), values)
     if not found:
         return None
@@ -112,19 +111,15 @@ def _nullable(column: Column) -> Column:
     return Column(column.name, column.type, column.declared, limits=column.limits)
 
 
-def _converted(column: Column, values: Values) -> Values | Violation:
-    kind = ARROW[column.type]
-    try:
-        converted: Values = values.cast(kind)
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
-        for row in range(len(values)):
-            try:
-                values.slice(row, 1).cast(kind)
-            except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
-                value = shorten(str(values[row].as_py()))
-                return Violation(row, column.name, value, Reason.not_of_type.format(type=column.type))
-        raise
-    return converted
+def _misfit(column: Column, values: Values) -> Violation:
+    """The first value that is none of the column's type; there is one."""
+    for row in range(len(values)):
+        try:
+            conform(values.slice(row, 1), column.type)
+        except pa.ArrowInvalid:
+            value = shorten(str(values[row].as_py()))
+            return Violation(row, column.name, value, Reason.not_of_type.format(type=column.type))
+    raise AssertionError("every value by itself is of the type")
 
 
 @lru_cache(maxsize=4096)
@@ -217,6 +212,8 @@ def _not_single(values: Values) -> Mask:
 
 def _decimal(column: Column) -> Iterator[Rule]:
     limits = column.limits
+    if limits.number:
+        yield Rule(Reason.number, decimals.altered_as_number)
     if limits.finite:
         yield Rule(Reason.not_finite, decimals.not_finite)
     if limits.scale is not None:
@@ -249,6 +246,8 @@ def _characters(column: Column) -> Iterator[Rule]:
         yield Rule(Reason.nul, _holds_nul if kind is Type.text else forms.json_holds_nul)
     if limits.codec is not None:
         yield Rule(Reason.codec.format(codec=limits.codec), _unencodable(limits.codec))
+    if limits.number:
+        yield Rule(Reason.number, forms.altered_as_number)
     if limits.values is not None:
         labels = pa.array(limits.values, pa.string())
         listed = ", ".join(map(repr, limits.values))

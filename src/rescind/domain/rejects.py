@@ -28,6 +28,7 @@ class Reason(StrEnum):
     bytes = "longer than the {limit} bytes that the column holds"
     nul = "holds U+0000, which the database cannot store"
     codec = "holds a character that is not in {codec}, the column's encoding"
+    number = "a number that the column would keep as another"
     not_listed = "not one of the column's values: {values}"
     not_finite = "neither NaN nor an infinity can be stored"
     constraint = "breaks a constraint: {message}"

@@ -38,6 +38,9 @@ class Limits:
     values: tuple[str, ...] | None = None  #: an enumeration's labels
     codec: str | None = None  #: Python's name of the only encoding that text must be representable in
     nul: bool = True  #: text may hold U+0000
+    #: A decimal is kept as an integer of 64 bits or a double, and so is text or JSON that looks like a number, as in
+    #: SQLite's NUMERIC: what would come out another is refused.
+    number: bool = False
     single: bool = False  #: a real of 32 bits
     finite: bool = False  #: NaN and the infinities are not among a real's values
 

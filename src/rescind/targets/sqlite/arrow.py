@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
+from decimal import Decimal
 from functools import partial
+from math import isfinite
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from rescind.domain.arrow import ARROW
+from rescind.domain.arrow import ARROW, times_of_day
 from rescind.domain.schema import Column, Table, Type
 from rescind.targets.sqlite.failures import translated
 
@@ -53,10 +55,14 @@ def _typed(kind: Type, values: Sequence[Any]) -> pa.Array[Any]:
             if pc.any(pc.not_equal(pc.bit_wise_and(numbers, 1), numbers)).as_py():
                 raise TypeError("neither 0 nor 1")
             return numbers.cast(pa.bool_())
-        case Type.date | Type.timestamp:
+        case Type.unsigned:
+            return _integers(values).cast(ARROW[kind])
+        case Type.date | Type.timestamp | Type.timestamptz:
             return pa.array(values, pa.string()).cast(ARROW[kind])
+        case Type.time:
+            return times_of_day(pa.array(values, pa.string()))
         case Type.decimal:
-            return pa.array([None if value is None else _text(value) for value in values], pa.string())
+            return pa.array([None if value is None else _decimal(value) for value in values], pa.string())
         case Type.binary:
             return pa.array([v.encode() if isinstance(v, str) else v for v in values], pa.binary())
         case _:
@@ -70,6 +76,11 @@ def _integers(values: Sequence[Any]) -> pa.Array[Any]:
         raise TypeError("not integers")
     integers: pa.Array[Any] = found.cast(pa.int64())
     return integers
+
+
+def _decimal(value: Any) -> str:
+    """Without an exponent, which no decimal is read with."""
+    return f"{Decimal(repr(value)):f}" if isinstance(value, float) and isfinite(value) else _text(value)
 
 
 def _text(value: Any) -> str:

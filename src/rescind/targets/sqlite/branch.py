@@ -78,12 +78,13 @@ class SQLiteBranch:
 
     def writer(self, table: Table, columns: Sequence[str]) -> SQLiteWriter:
         """A writer for those columns. Raises UnknownTable, UnknownColumn."""
-        for name in columns:
-            if table.column(name) is None:
-                raise UnknownColumn(f"Table {table.name} has no column {name!r}.")
         with self._own():
-            catalog.require(self._session, table.name)
-            return SQLiteWriter(self._session, self._own, table.name, columns)
+            there = catalog.describe(self._session, table.name)
+            found = [column for name in columns if (column := there.column(name)) is not None]
+            if len(found) < len(columns):
+                missing = next(name for name in columns if there.column(name) is None)
+                raise UnknownColumn(f"Table {table.name} has no column {missing!r}.")
+            return SQLiteWriter(self._session, self._own, table.name, found)
 
     def write_marker(self, rows: int, checksum: str) -> None:
         """Prove the transaction, then write the marker. Raises TransactionBroken, StatementRefused."""

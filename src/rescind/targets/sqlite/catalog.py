@@ -6,15 +6,15 @@ import itertools
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import date, datetime
+from datetime import UTC, date, datetime, time
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
-from rescind.domain.schema import Column, Table, Type, hidden
+from rescind.domain.schema import Column, Table, hidden
 from rescind.errors import InvalidArguments, TargetUnavailable, UnknownTable
-from rescind.targets.sqlite import arrow, session
+from rescind.targets.sqlite import arrow, declarations, session
 from rescind.targets.sqlite.failures import translated
 from rescind.targets.sqlite.sql import quote
 
@@ -114,39 +114,19 @@ def describe(connection: sqlite3.Connection, name: str) -> Table:
     return Table(name, tuple(_column(row, alias) for row in info))
 
 
-def type_of(declared: str) -> Type:
-    """The type that a declaration stands for: SQLite's affinity rules, and the names that it takes for numbers."""
-    words = declared.upper()
-    base = words.partition("(")[0].strip()
-    if base in ("BOOLEAN", "BOOL"):
-        return Type.boolean
-    if base == "DATE":
-        return Type.date
-    if base.startswith(("DATETIME", "TIMESTAMP")):
-        return Type.timestamp
-    if "INT" in words:
-        return Type.integer
-    if any(word in words for word in ("CHAR", "CLOB", "TEXT")):
-        return Type.text
-    if "BLOB" in words:
-        return Type.binary
-    if any(word in words for word in ("REAL", "FLOA", "DOUB")):
-        return Type.real
-    return Type.decimal if base.startswith(("NUMERIC", "DECIMAL", "NUMBER")) else Type.text
-
-
 def _column(row: tuple[Any, ...], alias: bool) -> Column:
     _, name, declared, not_null, default, key, kind = row
     made = bool(key) and alias and declared.upper() == "INTEGER"  # NULL means: the next number
     return Column(
         name=name,
-        type=type_of(declared),
+        type=declarations.type_of(declared),
         declared=declared,
         # A key is not null to anybody but SQLite, which takes NULL in most keys for the sake of an old mistake.
         nullable=made or not (not_null or key),
         has_default=made or default is not None,
         generated=kind in (2, 3),
         key=key,
+        limits=declarations.limits_of(declared),
     )
 
 
@@ -174,6 +154,7 @@ def _rowid(table: Table) -> list[str]:
 
 
 def _parameter(value: object) -> object:
+    """As the writer stores it."""
     if isinstance(value, datetime):
-        return value.isoformat(" ")
-    return value.isoformat() if isinstance(value, date) else value
+        return (value if value.tzinfo is None else value.astimezone(UTC)).isoformat(" ")
+    return value.isoformat() if isinstance(value, date | time) else value

@@ -9,13 +9,18 @@ from rescind.errors import TargetRefused
 
 _DECLARED = {
     Type.integer: "INTEGER",
+    Type.unsigned: "BIGINT UNSIGNED",
     Type.real: "REAL",
     Type.decimal: "NUMERIC",
     Type.boolean: "BOOLEAN",
     Type.date: "DATE",
+    Type.time: "TIME",
     Type.timestamp: "TIMESTAMP",
+    Type.timestamptz: "TIMESTAMPTZ",
     Type.text: "TEXT",
     Type.binary: "BLOB",
+    Type.json: "JSON TEXT",  # as "JSON" alone, a number would be kept as a number, and 1.50 come out as 1.5
+    Type.uuid: "UUID",
 }
 _DECLARATION = re.compile(r"[A-Za-z][A-Za-z0-9_ ]*(\([0-9 ,]+\))?")
 

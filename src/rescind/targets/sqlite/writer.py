@@ -10,6 +10,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from rescind.domain.arrow import conform
+from rescind.domain.limits import violation
+from rescind.domain.schema import Column
 from rescind.errors import ConstraintViolated, RescindError, TargetConflict
 from rescind.targets.sqlite.failures import known, translated
 from rescind.targets.sqlite.session import Session
@@ -27,12 +30,17 @@ class SQLiteWriter:
     """Appends rows to one table, in the branch's transaction. `own` lifts the guard for the time of a write."""
 
     def __init__(
-        self, session: Session, own: Callable[[], AbstractContextManager[None]], table: str, columns: Sequence[str]
+        self,
+        session: Session,
+        own: Callable[[], AbstractContextManager[None]],
+        table: str,
+        columns: Sequence[Column],
     ) -> None:
         self._session = session
         self._own = own
-        self._columns = list(columns)
-        self._into = f"INSERT INTO {quote(table)} ({', '.join(map(quote, columns))}) VALUES "
+        self._columns = columns
+        self._names = [column.name for column in columns]
+        self._into = f"INSERT INTO {quote(table)} ({', '.join(map(quote, self._names))}) VALUES "
         parameters = session.getlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER)
         self._rows = max(1, min(ROWS_PER_STATEMENT, parameters // len(columns)))
         per_chunk = VALUES_PER_CHUNK // len(columns)
@@ -44,7 +52,7 @@ class SQLiteWriter:
         Whatever is raised, no row of the batch is left: a function that hides the error and goes on would
         otherwise commit rows that nobody counted.
         """
-        batch = batch.select(self._columns)
+        batch = self._checked(batch.select(self._names))
         written = 0
         with self._own(), self._all_or_none():
             for start in range(0, batch.num_rows, self._chunk):
@@ -53,6 +61,15 @@ class SQLiteWriter:
 
     def close(self) -> None:
         """Nothing is kept back: every write is in the transaction when it returns."""
+
+    def _checked(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        """The batch in the columns' own types. SQLite itself takes anything, and alters some of it."""
+        found = [v for v in map(violation, self._columns, batch.columns) if v is not None]
+        if found:
+            first = min(found, key=lambda v: v.row)
+            raise ConstraintViolated(f"A value does not fit {first}.", first.row)
+        arrays = [conform(values, column.type) for column, values in zip(self._columns, batch.columns, strict=True)]
+        return pa.RecordBatch.from_arrays(arrays, names=self._names)
 
     @contextmanager
     def _all_or_none(self) -> Iterator[None]:
@@ -120,31 +137,36 @@ def row_major(columns: list[list[Any]]) -> list[Any]:
 
 
 def python_values(column: pa.Array[Any]) -> list[Any]:
-    """A column as the values that SQLite stores: dates and timestamps as ISO text, booleans as 0 and 1."""
+    """A column as the values that SQLite stores: dates and times as ISO text, booleans as 0 and 1."""
     values: list[Any] = _storable(column).to_pylist()
     return values
 
 
 def _storable(column: pa.Array[Any]) -> pa.Array[Any]:
     kind = column.type
-    if isinstance(column, pa.DictionaryArray):
-        return _storable(column.dictionary_decode())
     if pa.types.is_boolean(kind):
         return column.cast(pa.int8())
     if pa.types.is_timestamp(kind):
-        return _timestamp_text(column)
-    if pa.types.is_date(kind) or pa.types.is_decimal(kind):
-        return column.cast(pa.string())
-    return column
+        text = _without_zeros(column.cast(pa.timestamp("us")), pa.timestamp("s"))
+        return text if kind.tz is None else _joined(text, "+00:00")
+    if pa.types.is_time(kind):
+        return _without_zeros(column, pa.time32("s"))
+    return column.cast(pa.string()) if pa.types.is_date(kind) else column
 
 
-def _timestamp_text(column: pa.Array[Any]) -> pa.Array[Any]:
-    """`YYYY-MM-DD HH:MM:SS`, with `.ffffff` only where it is not zero: equal times must be equal texts."""
-    micros = column.cast(pa.timestamp("us"))
-    whole = micros.cast(pa.timestamp("s"), safe=False)
+def _without_zeros(micros: pa.Array[Any], seconds: pa.DataType) -> pa.Array[Any]:
+    """`HH:MM:SS` with `.ffffff` only where it is not zero: equal times must be equal texts."""
+    whole = micros.cast(seconds, safe=False)
     short = whole.cast(pa.string())
-    exact = pc.equal(whole.cast(pa.timestamp("us")), micros)
+    exact = pc.equal(whole.cast(micros.type), micros)
     if pc.all(exact).as_py() is not False:
         return short
     mixed: pa.Array[Any] = pc.if_else(exact, short, micros.cast(pa.string()))
     return mixed
+
+
+def _joined(column: pa.Array[Any], suffix: Any) -> pa.Array[Any]:
+    """The texts, each with the suffix."""
+    empty: Any = ""
+    joined: pa.Array[Any] = pc.binary_join_element_wise(column, suffix, empty)
+    return joined

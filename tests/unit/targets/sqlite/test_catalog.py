@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import date, datetime
+from datetime import UTC, date, datetime, time
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pytest
 
-from rescind.domain.schema import Type
+from rescind.domain.arrow import ARROW
+from rescind.domain.schema import Column, Table, Type
 from rescind.errors import InvalidArguments, TargetUnavailable, UnknownTable
 from rescind.targets.sqlite.arrow import ROWS_PER_BATCH
-from rescind.targets.sqlite.catalog import SQLiteCatalog, type_of
+from rescind.targets.sqlite.branch import SQLiteBranch
+from rescind.targets.sqlite.catalog import SQLiteCatalog
+from rescind.targets.sqlite.declarations import type_of
 from rescind.targets.sqlite.target import SQLiteTarget
 
 Sql = Callable[..., list[tuple[Any, ...]]]
@@ -27,33 +30,6 @@ def catalog(target: SQLiteTarget) -> SQLiteCatalog:
 def rows(catalog: SQLiteCatalog, name: str, **how: Any) -> list[tuple[Any, ...]]:
     with catalog.rows(name, **how) as batches:
         return [tuple(row.values()) for batch in batches for row in batch.to_pylist()]
-
-
-@pytest.mark.parametrize(
-    ("declared", "kind"),
-    [
-        ("INTEGER", Type.integer),
-        ("bigint unsigned", Type.integer),
-        ("BOOLEAN", Type.boolean),
-        ("bool", Type.boolean),
-        ("DATE", Type.date),
-        ("DATETIME", Type.timestamp),
-        ("timestamp(6)", Type.timestamp),
-        ("VARCHAR(50)", Type.text),
-        ("CLOB", Type.text),
-        ("TIME", Type.text),
-        ("UUID", Type.text),
-        ("JSON", Type.text),
-        ("", Type.text),
-        ("BLOB", Type.binary),
-        ("DOUBLE PRECISION", Type.real),
-        ("FLOAT", Type.real),
-        ("DECIMAL(10, 2)", Type.decimal),
-        ("NUMERIC", Type.decimal),
-    ],
-)
-def test_types_by_their_declaration(declared: str, kind: Type) -> None:
-    assert type_of(declared) is kind
 
 
 def test_only_ordinary_tables_are_tables(catalog: SQLiteCatalog, sql: Sql) -> None:
@@ -136,18 +112,58 @@ def test_rows_come_in_batches_of_one_snapshot(catalog: SQLiteCatalog, sql: Sql) 
 
 
 def test_values_of_each_type(catalog: SQLiteCatalog, sql: Sql) -> None:
-    sql("CREATE TABLE v(i INT, r REAL, d DECIMAL, b BOOL, a DATE, t TIMESTAMP, x TEXT, o BLOB)")
-    sql("INSERT INTO v VALUES (1, 1.5, 2.5, 1, '2020-02-29', '2020-02-29 01:02:03.000004', 'ü', x'00ff')")
-    sql("INSERT INTO v VALUES (NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL)")
+    sql(
+        "CREATE TABLE v(i INT, r REAL, d DECIMAL, b BOOL, a DATE, t TIMESTAMP, x TEXT, o BLOB, "
+        "u INT UNSIGNED, m TIME, z TIMESTAMPTZ, j JSON, k UUID)"
+    )
+    sql(
+        "INSERT INTO v VALUES (1, 1.5, 2.5, 1, '2020-02-29', '2020-02-29 01:02:03.000004', 'ü', x'00ff', "
+        "7, '01:02:03.5', '2020-02-29 01:02:03+01:00', '{\"a\": 1}', '0192f0c0-0000-7000-8000-00000000abcd')"
+    )
+    sql(f"INSERT INTO v VALUES ({', '.join(['NULL'] * 13)})")
     with catalog.rows("v") as batches:
         batch = next(batches)
-    assert batch.schema.types == [
-        pa.int64(), pa.float64(), pa.string(), pa.bool_(), pa.date32(), pa.timestamp("us"), pa.string(), pa.binary()
-    ]  # fmt: skip
+    assert batch.schema.types == [ARROW[column.type] for column in catalog.table("v").columns]
     one, nulls = (tuple(row.values()) for row in batch.to_pylist())
-    when = datetime(2020, 2, 29, 1, 2, 3, 4)  # noqa: DTZ001  # a timestamp here has no zone
-    assert one == (1, 1.5, "2.5", True, date(2020, 2, 29), when, "ü", b"\0\xff")
-    assert nulls == (None,) * 8
+    when = datetime.fromisoformat("2020-02-29T01:02:03.000004")
+    assert one[:8] == (1, 1.5, "2.5", True, date(2020, 2, 29), when, "ü", b"\0\xff")
+    instant = datetime(2020, 2, 29, 0, 2, 3, tzinfo=UTC)
+    assert one[8:] == (7, time(1, 2, 3, 500_000), instant, '{"a": 1}', "0192f0c0-0000-7000-8000-00000000abcd")
+    assert nulls == (None,) * 13
+
+
+@pytest.mark.parametrize(
+    ("stored", "shown"), [(1e-5, "0.00001"), (1e16, "10000000000000000"), (float("inf"), "inf"), (7, "7")]
+)
+def test_decimals_are_shown_without_an_exponent(catalog: SQLiteCatalog, sql: Sql, stored: float, shown: str) -> None:
+    sql("CREATE TABLE d(x NUMERIC)")
+    sql("INSERT INTO d VALUES (?)", stored)
+    assert rows(catalog, "d") == [(shown,)]
+
+
+@pytest.mark.parametrize(
+    ("declared", "keys"),
+    [
+        ("NUMERIC", ["2", "10", "10.5"]),
+        ("TIME", [time(9), time(9, 0, 0, 1), time(10)]),
+        ("TIMESTAMPTZ", [datetime(2024, 1, 1, 0, 0, 0, n, UTC) for n in (0, 1, 10)]),
+        ("BIGINT UNSIGNED", [2, 10, 2**63 - 1]),
+        ("UUID", ["0192f0c0-0000-7000-8000-00000000abcd", "a192f0c0-0000-7000-8000-00000000abcd"]),
+        ("BLOB", [b"", b"\0", b"\xff"]),
+    ],
+)
+def test_keys_of_every_type_lead_from_page_to_page(
+    catalog: SQLiteCatalog, reopen: Callable[[], SQLiteBranch], declared: str, keys: list[Any]
+) -> None:
+    branch = reopen()
+    table = Table("p", (Column("k", type_of(declared), declared, nullable=False, key=1),))
+    branch.create_table(table)
+    kind = ARROW[type_of(declared)]
+    branch.writer(table, ["k"]).write(pa.RecordBatch.from_arrays([pa.array(reversed(keys), kind)], names=["k"]))
+    branch.write_marker(len(keys), "")
+    branch.commit()
+    pages = [rows(catalog, "p", limit=1, after=[key] if key is not None else None) for key in (None, *keys)]
+    assert pages == [[(key,)] for key in keys] + [[]]
 
 
 @pytest.mark.parametrize(
@@ -162,6 +178,10 @@ def test_values_of_each_type(catalog: SQLiteCatalog, sql: Sql) -> None:
         ("DATE", 1577836800, "1577836800"),
         ("TIMESTAMP", "2020-01-01T00:00:00Z", "2020-01-01T00:00:00Z"),
         ("TEXT", b"\0\xff", "00ff"),
+        ("INT UNSIGNED", -1, "-1"),
+        ("TIME", "9:30", "9:30"),
+        ("TIMESTAMPTZ", "2020-01-01 00:00:00", "2020-01-01 00:00:00"),
+        ("JSON", 1.5, "1.5"),
         ("", 7, "7"),
     ],
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from datetime import date, datetime
+from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from typing import Any
 
@@ -44,12 +44,13 @@ def test_every_row_arrives_once_at_every_edge(branch: SQLiteBranch, count: int) 
     ("values", "kind", "stored"),
     [
         ([1, None, -(2**63), 2**63 - 1], pa.int64(), [1, None, -(2**63), 2**63 - 1]),
-        ([1.5, None, float("nan")], pa.float64(), [1.5, None, None]),
+        ([1.5, None, float("inf")], pa.float64(), [1.5, None, float("inf")]),
         ([True, False, None], pa.bool_(), [1, 0, None]),
         (["", None, "ü\N{PILE OF POO}\0x"], pa.string(), ["", None, "ü\N{PILE OF POO}\0x"]),
         ([b"\0\xff", None], pa.binary(), [b"\0\xff", None]),
         (["007.50", None], pa.string(), ["007.50", None]),
-        ([Decimal("1.50"), None], pa.decimal128(5, 2), ["1.50", None]),
+        ([time(1, 2), time(1, 2, 3, 4), None], pa.time64("us"), ["01:02:00", "01:02:03.000004", None]),
+        ([time(1, 2), None], pa.time64("us"), ["01:02:00", None]),
         ([date(1582, 10, 15), None], pa.date32(), ["1582-10-15", None]),
         (
             [datetime(1969, 12, 31, 23, 59, 59), datetime(1969, 12, 31, 23, 59, 59, 5), None],  # noqa: DTZ001  # no zone
@@ -57,6 +58,12 @@ def test_every_row_arrives_once_at_every_edge(branch: SQLiteBranch, count: int) 
             ["1969-12-31 23:59:59", "1969-12-31 23:59:59.000005", None],
         ),
         ([None, None], pa.timestamp("us"), [None, None]),
+        (
+            [datetime(2024, 1, 1, tzinfo=UTC), datetime(2024, 1, 1, 0, 0, 0, 5, UTC), None],
+            pa.timestamp("us", "UTC"),
+            ["2024-01-01 00:00:00+00:00", "2024-01-01 00:00:00.000005+00:00", None],
+        ),
+        ([2**63 - 1, None], pa.uint64(), [2**63 - 1, None]),
     ],
 )
 def test_values_as_sqlite_stores_them(
@@ -67,8 +74,40 @@ def test_values_as_sqlite_stores_them(
     assert found == stored
 
 
-def test_a_dictionary_column_is_written_as_its_values() -> None:
-    assert python_values(pa.array(["x", None, "x"]).dictionary_encode()) == ["x", None, "x"]
+def test_other_arrow_types_become_the_columns_own(branch: SQLiteBranch) -> None:
+    kinds = {"a": Type.text, "b": Type.decimal, "c": Type.timestamptz, "d": Type.integer}
+    table = Table("others", tuple(Column(name, kind, "") for name, kind in kinds.items()))
+    branch.create_table(table)
+    rows = pa.RecordBatch.from_pydict(
+        {
+            "a": pa.array(["x", None]).dictionary_encode(),
+            "b": pa.array([Decimal("1.50"), None]),
+            "c": pa.array([datetime.fromisoformat("2024-01-01"), None]),
+            "d": pa.array([7.0, None]),
+        }
+    )
+    assert branch.writer(table, list(kinds)).write(rows) == 2
+    found = branch.connection().exec_driver_sql("SELECT * FROM others").fetchall()
+    assert found == [("x", 1.5, "2024-01-01 00:00:00+00:00", 7), (None,) * 4]
+
+
+def test_the_first_row_that_a_column_cannot_hold_is_refused_and_nothing_is_written(branch: SQLiteBranch) -> None:
+    table = Table("narrow", (Column("a", Type.real, "REAL"), Column("b", Type.unsigned, "BIGINT UNSIGNED")))
+    branch.create_table(table)
+    rows = pa.RecordBatch.from_pydict({"a": [0.5, 0.5, float("nan")], "b": pa.array([1, 2**63, 3], pa.uint64())})
+    with pytest.raises(
+        ConstraintViolated, match=r"column b: more than 9223372036854775807, .* \('9223372036854775808'\)"
+    ) as error:
+        branch.writer(table, ["a", "b"]).write(rows)
+    assert error.value.row == 1
+    assert branch.connection().exec_driver_sql("SELECT count(*) FROM narrow").scalar() == 0
+
+
+def test_limits_are_those_of_the_table_as_it_is(reopen: Callable[[], SQLiteBranch], sql: Callable[..., Any]) -> None:
+    sql("CREATE TABLE odd(x STRING)")
+    as_if = Table("odd", (Column("x", Type.text, "TEXT"),))
+    with pytest.raises(ConstraintViolated, match=r"^A value does not fit column x: a number that"):
+        reopen().writer(as_if, ["x"]).write(pa.RecordBatch.from_pydict({"x": ["007"]}))
 
 
 @pytest.mark.parametrize("at", [0, 1, ROWS_PER_STATEMENT, 2 * ROWS_PER_STATEMENT + 3, VALUES_PER_CHUNK // 2 + 1])
