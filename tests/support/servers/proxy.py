@@ -31,6 +31,7 @@ class _Link:
     server: socket.socket
     seen: bytes = b""  #: the end of what the client has sent: a pattern may come in two pieces
     losing: bool = False  #: the next reply is not passed on
+    stranded: bool = False  #: whatever comes is thrown away
     threads: list[threading.Thread] = field(default_factory=list)
 
     def cut(self) -> None:
@@ -79,6 +80,12 @@ class Proxy:
             links, self._links = self._links, []
         for link in links:
             link.cut()
+
+    def strand(self) -> None:
+        """Let the open connections stay open at both ends with nothing ever passing again; new ones are as usual."""
+        with self._lock:
+            for link in self._links:
+                link.stranded = True
 
     def freeze(self) -> None:
         """Keep every connection, take new ones, and forward nothing."""
@@ -133,6 +140,8 @@ class Proxy:
         with link.client, _cut_at_the_end(link):
             while data := link.client.recv(CHUNK_BYTES):
                 self._flowing.wait()
+                if link.stranded:
+                    continue
                 trap = self._sprung(link, data)
                 if trap is not None and not trap.forward:
                     self.lost += 1
@@ -144,6 +153,8 @@ class Proxy:
         with link.server, _cut_at_the_end(link):
             while data := link.server.recv(CHUNK_BYTES):
                 self._flowing.wait()
+                if link.stranded:
+                    continue
                 if link.losing:
                     self.lost += 1
                     return

@@ -102,3 +102,15 @@ def test_a_pattern_in_two_pieces_is_seen() -> None:
                 behind.sendall(b"OK")
                 assert client.recv(100) == b""
         assert proxy.lost == 1
+
+
+def test_a_stranded_connection_is_not_cut_and_brings_nothing(
+    proxy: Proxy, client: psycopg.Connection, postgresql_url: str, witness: psycopg.Connection
+) -> None:
+    proxy.strand()
+    client.pgconn.send_query(b"INSERT INTO seen VALUES (1)")
+    client.pgconn.flush()
+    with psycopg.connect(proxy.through(postgresql_url)) as another:
+        another.execute("SELECT 1")
+    assert not client.closed
+    assert rows(witness) == 0
