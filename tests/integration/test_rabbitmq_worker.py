@@ -170,12 +170,11 @@ def test_an_acknowledgement_that_comes_too_late_ends_no_worker(
         own_rabbitmq.evaluate(f"application:set_env(rabbit, {name}, {milliseconds})")
 
 
+#: function, value that raises the alarm, value that lowers it
 ALARMS = {
-    "memory": "vm_memory_monitor:set_vm_memory_high_watermark({})".format,
-    "disk": "rabbit_disk_monitor:set_disk_free_limit({})".format,
+    "memory": ("vm_memory_monitor:set_vm_memory_high_watermark", "0.00001", "0.9"),
+    "disk": ("rabbit_disk_monitor:set_disk_free_limit", "1000000000000000000", "1000000"),
 }
-RAISED = {"memory": 0.00001, "disk": 10**18}
-LOWERED = {"memory": 0.9, "disk": 10**6}
 
 
 @pytest.mark.parametrize("alarm", ALARMS)
@@ -183,17 +182,18 @@ def test_an_alarm_of_the_broker_is_an_outage_with_an_end(
     alarm: str, own_rabbitmq: RabbitMQ, tmp_path: Path, queue_type: str
 ) -> None:
     """A broker without memory or disk takes no message and says nothing: the publisher waits for a bounded time."""
+    limit, raising, lowering = ALARMS[alarm]
     with bench_on(tmp_path, own_rabbitmq.make_vhost(), queue_type) as bench:
         worker = bench.start_worker()
         bench.announce("before")
         bench.wait_for("before")
-        own_rabbitmq.evaluate(ALARMS[alarm](RAISED[alarm]))
+        own_rabbitmq.evaluate(f"{limit}({raising})")
         try:
             until(lambda: own_rabbitmq.evaluate("rabbit_alarm:get_alarms()") != "[]", "the alarm")
             with pytest.raises(BrokerUnavailable):
                 bench.announce("meanwhile")
         finally:
-            own_rabbitmq.evaluate(ALARMS[alarm](LOWERED[alarm]))
+            own_rabbitmq.evaluate(f"{limit}({lowering})")
         until(lambda: own_rabbitmq.evaluate("rabbit_alarm:get_alarms()") == "[]", "no alarm")
         bench.announce("after")
         bench.wait_for("after")
