@@ -10,7 +10,7 @@ import pytest
 
 from rescind import failpoints
 
-pytest_plugins = ["tests.support.servers.fixtures"]
+pytest_plugins = ["tests.support.servers.fixtures", "tests.support.ledgers"]
 
 _OURS = ("RESCIND_", "DATABASE_URL", "CELERY_BROKER_URL")
 _FOR_TESTS = {"RESCIND_CRASH_RUNS", "RESCIND_CRASH_SEED", "RESCIND_CRASH_LOG"}

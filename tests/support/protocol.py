@@ -7,10 +7,11 @@ import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from functools import partial
-from pathlib import Path
 
 import pyarrow as pa
+from sqlalchemy import update
 from tests.support.memory import socket_path
 from tests.support.waiting import until
 
@@ -18,11 +19,11 @@ from rescind import failpoints
 from rescind.domain.branch import BranchId, MarkerKind, Protocol
 from rescind.domain.receipt import Draft
 from rescind.domain.schema import Column, Table, Type
-from rescind.domain.states import DONE, State
-from rescind.domain.task import Task
+from rescind.domain.states import DONE, TAKEN_BACK, State
+from rescind.domain.task import Task, Terms
 from rescind.errors import RescindError, UnknownTable
 from rescind.ledger import events, tables, tasks, transitions
-from rescind.ledger.engine import Ledger
+from rescind.ledger.engine import Ledger, clock
 from rescind.testing.memory import MemoryTarget, Operator, in_thread
 from rescind.transaction.control import Control
 from rescind.transaction.coordinator import Body, Coordinator
@@ -38,6 +39,7 @@ SHAPES = {
     "one-phase": ("one",),
     "two-phase": ("two",),
     "two branches": ("two", "three"),
+    "two branches in one target": ("two", "two"),
     "mixed": ("two", "one"),
 }
 MOST_ROUNDS = 40
@@ -45,13 +47,18 @@ MOST_ROUNDS = 40
 
 def body(work: Work) -> Draft:
     """Write ROWS rows with fixed keys into each target, so that doing it twice cannot pass unseen."""
-    for name in work.task.targets:
-        branch = work.branch(name)
-        writer = branch.writer(ITEMS, ["id"])
-        work.written[name] += writer.write(pa.RecordBatch.from_pydict({"id": list(range(ROWS))}))
+    for number in range(len(work.task.targets)):
+        writer = work.begun(number).writer(ITEMS, ["id"])
+        work.written[number] += writer.write(pa.RecordBatch.from_pydict({"id": share(work.task, number)}))
         writer.close()
         failpoints.hit("branch.mid_data")
     return Draft(rows_read=ROWS, rows_written=sum(work.written.values()), checksum=CHECKSUM)
+
+
+def share(task: Task, number: int) -> list[int]:
+    """The keys that the branch writes: the branches of one target share its ROWS rows."""
+    mine = [other for other, name in enumerate(task.targets) if name == task.targets[number]]
+    return list(range(ROWS))[mine.index(number) :: len(mine)]
 
 
 @dataclass
@@ -68,11 +75,26 @@ class World:
         self.recovery = Recovery(self.ledger, self.targets)
         self.coordinator = Coordinator(self.ledger, self.targets, self.recovery)
 
-    def submit(self, targets: Sequence[str]) -> str:
+    def submit(self, targets: Sequence[str], terms: Terms = tasks.AUTOMATIC) -> str:
         task_id = str(uuid.uuid4())
         with self.ledger.write() as connection:
-            tasks.insert_task(connection, task_id, "items", {}, targets)
+            tasks.insert_task(connection, task_id, "items", {}, targets, terms=terms)
         return task_id
+
+    def commit(self, task_id: str) -> bool:
+        """What a person does to a held task."""
+        with self.ledger.write() as connection:
+            return transitions.commit_held(connection, self.task(task_id))
+
+    def expire(self, task_id: str) -> None:
+        """Let the time of a held task be over."""
+        past = self.ledger_clock() - timedelta(seconds=1)
+        with self.ledger.write() as connection:
+            connection.execute(update(tables.task).where(tables.task.c.id == task_id).values(hold_until=past))
+
+    def ledger_clock(self) -> datetime:
+        with self.ledger.read() as connection:
+            return clock(connection)
 
     def task(self, task_id: str) -> Task:
         with self.ledger.read() as connection:
@@ -100,7 +122,8 @@ class World:
         """Sweep until the task is queued or done: its worker is taken for dead."""
         for _ in range(MOST_ROUNDS):
             task = self.task(task_id)
-            if task.state is State.queued or task.state.done:
+            held = task.state is State.prepared and not task.stop_requested and not self._expired(task)
+            if task.state is State.queued or task.state.done or held:
                 break
             with suppress(RescindError, failpoints.Injected, failpoints.ReplyLost):
                 self.recover_once(task)
@@ -116,12 +139,14 @@ class World:
                 return self.recovery.abort(task)
             case State.committing:
                 return self.recovery.commit(task)
+            case State.prepared:
+                return self.recovery.release(task)
         return None
 
     def finish(self, task_id: str) -> State:
         """Run attempts and recovery, turn by turn, until the task has ended."""
         for _ in range(MOST_ROUNDS):
-            if self.recover(task_id) in DONE:
+            if self.recover(task_id) in (*DONE, State.prepared):
                 break
             self.attempt(self.claim(task_id))
         return self.task(task_id).state
@@ -171,21 +196,25 @@ class World:
     def check(self, task_id: str) -> None:
         """All or none, once, proven, nothing left; exactly one event of its end."""
         task = self.task(task_id)
-        assert task.state in (State.committed, State.failed, State.stopped), task.problem
+        assert task.state in (State.committed, *TAKEN_BACK), task.problem
         committed = task.state is State.committed
-        for name in task.targets:
+        for name in set(task.targets):
             found = self.targets[name].markers(self.ledger.identity()[0], task_id)
             markers = [marker for marker in found if marker.kind is MarkerKind.marker]
             assert self.rows(name) == (ROWS if committed else 0)
             assert self.prepared(name) == []
-            assert [(m.branch.attempt, m.rows, m.checksum) for m in markers] == (
-                [(task.attempt, ROWS, CHECKSUM)] if committed else []
+            branches = [number for number, other in enumerate(task.targets) if other == name]
+            assert sorted((m.branch.branch, m.branch.attempt, m.rows, m.checksum) for m in markers) == (
+                [(number, task.attempt, len(share(task, number)), CHECKSUM) for number in branches] if committed else []
             )
-        assert (task.receipt is not None) == committed
+        assert (task.receipt is not None) == (committed or task.state is State.checked)
         with self.ledger.read() as connection:
             kinds = [event.kind for event in events.of_task(connection, task_id)]
         assert len([kind for kind in kinds if kind in DONE]) == 1
         assert committed or not any(kind == State.committed for kind in kinds)
+
+    def _expired(self, task: Task) -> bool:
+        return task.hold_until is not None and task.hold_until <= self.ledger_clock()
 
     def _swept(self, target: MemoryTarget) -> bool:
         try:
@@ -196,10 +225,9 @@ class World:
 
 
 @contextmanager
-def world(directory: Path) -> Iterator[World]:
-    """A new ledger in the directory, and the targets `one`, `two` and `three` with an empty table ITEMS."""
-    ledger = Ledger(f"sqlite:///{directory}/ledger.db")
-    tables.metadata.create_all(ledger.engine)
+def world(ledger_url: str) -> Iterator[World]:
+    """A ledger that is new, and the targets `one`, `two` and `three` with an empty table ITEMS."""
+    ledger = Ledger(ledger_url)
     with ExitStack() as stack:
         stack.callback(ledger.close)
         stack.callback(failpoints.disarm)

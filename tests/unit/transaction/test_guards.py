@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import Connection
+from tests.support.ledgers import on_every_ledger
 from tests.support.protocol import SHAPES, World
 
 from rescind import failpoints
@@ -24,6 +25,8 @@ from rescind.ledger.branches import Registered
 from rescind.testing.memory import Fault
 from rescind.transaction.recovery import Recovery
 from rescind.transaction.work import Work
+
+pytestmark = on_every_ledger
 
 TIMEOUT_SECONDS = 30
 
@@ -59,7 +62,7 @@ def test_the_decision_names_its_attempt(w: World, monkeypatch: pytest.MonkeyPatc
         return decide(connection, replace(task, attempt=current.attempt), protocol, draft)
 
     if not kept:
-        monkeypatch.setattr(tasks, "decide", decide_for_anyone)
+        monkeypatch.setattr(transitions, "decide", decide_for_anyone)
     task_id = w.submit(SHAPES["two-phase"])
     reached, go = w.hang("decide.before")
     zombie = w.beside(w.attempt, w.claim(task_id))
@@ -100,7 +103,7 @@ def test_recovery_marks_before_it_touches(w: World, monkeypatch: pytest.MonkeyPa
 def _touch_first(go_on: Callable[[], None], take_over: Callable[..., State | None]) -> Callable[..., State | None]:
     def touch_first(self: Recovery, task: Task, *, lost: bool) -> State | None:
         for branch in self._registered(task):
-            self._end_session(branch)
+            self._end_session(task, branch)
             self._roll_back(branch)
         go_on()
         return take_over(self, task, lost=lost)

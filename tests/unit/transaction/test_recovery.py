@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from tests.support.ledgers import on_every_ledger
 from tests.support.protocol import ROWS, SHAPES, World
 from tests.support.waiting import until
 
@@ -16,6 +17,8 @@ from rescind.domain.task import Problem
 from rescind.errors import Retry, TargetConflict
 from rescind.ledger import branches, transitions
 from rescind.testing.memory import Fault
+
+pytestmark = on_every_ledger
 
 OF_ABORT = (
     "recover.before_scan",

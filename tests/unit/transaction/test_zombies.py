@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from tests.support.ledgers import on_every_ledger
 from tests.support.protocol import SHAPES, World
 
 from rescind import failpoints
@@ -12,6 +13,8 @@ from rescind.domain.states import State
 from rescind.errors import RowsRejected, TargetUnavailable
 from rescind.ledger import branches, rejects
 from rescind.transaction.work import Work
+
+pytestmark = on_every_ledger
 
 BEFORE = (
     "branch.before_register",
