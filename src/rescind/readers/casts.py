@@ -9,16 +9,18 @@ import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime, time
 from typing import Any, NamedTuple, TypeAlias
+from uuid import UUID
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from rescind.domain.arrow import ARROW
+from rescind.domain import decimals, forms, limits
+from rescind.domain.arrow import ARROW, times_of_day
 from rescind.domain.rejects import Reason
-from rescind.domain.schema import Type
+from rescind.domain.schema import Column, Type
 
 _WORDS = {"true": True, "t": True, "1": True, "false": False, "f": False, "0": False}
 _WORD_SET = pa.array(list(_WORDS))
@@ -26,16 +28,24 @@ _WORD_VALUES = pa.array(list(_WORDS.values()))
 
 _INTEGER = re.compile(r"[+-]?[0-9]+")
 _REAL = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?")
-_DECIMAL = r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)"
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
-_TIMESTAMP = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,6})?)?Z?")
+_CLOCK = r"([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9](\.[0-9]{1,6})?)?"
+_TIME = re.compile(_CLOCK)
+_TIMESTAMP = re.compile(rf"{_DATE.pattern}[T ]{_CLOCK}Z?")
+_ZONE = r"(Z|[+-][0-9]{2}(:?[0-5][0-9])?)"
+_INSTANT = re.compile(rf"{_DATE.pattern}[T ]{_CLOCK}{_ZONE}?")
+_HEX_UUID = r"[0-9a-f]{32}"
+_UUID = re.compile(rf"(urn:uuid:)?{forms.UUID}|\{{{forms.UUID}\}}|{_HEX_UUID}", re.IGNORECASE | re.ASCII)
 
 _DIGITS = b"0123456789"
 _DATE_LENGTHS = pa.array([10], pa.int32())
 #: Lengths of the timestamps that pyarrow reads and that are accepted here: no lone date, no lone hour.
 _TIMESTAMP_LENGTHS = pa.array([16, 19, *range(21, 27)], pa.int32())
-_INT64_DIGITS = 19
-_YEAR_1 = pa.scalar(date.min)
+_TIME_LENGTHS = pa.array([5, 8, *range(10, 16)], pa.int32())
+_INTEGERS = {Type.integer: (-(2**63), 2**63), Type.unsigned: (0, 2**64)}
+_INTEGER_DIGITS = 20
+_FIRST = pa.scalar("0001-01-01").cast(pa.timestamp("us"))
+_LAST = pa.scalar("9999-12-31 23:59:59.999999").cast(pa.timestamp("us"))
 
 Values: TypeAlias = "pa.Array[Any]"
 
@@ -55,10 +65,15 @@ class Cast:
     failures: tuple[Failure, ...] = ()
 
 
-def cast(text: pa.StringArray, type_: Type) -> Cast:
-    """The values of one column. A null stays null."""
-    whole = cast_whole(text, type_)
-    return Cast(whole) if whole is not None else _cast_each(text, type_)
+def cast(text: pa.StringArray, column: Column) -> Cast:
+    """The values of one column, within its limits. A null stays null."""
+    whole = cast_whole(text, column.type)
+    read = Cast(whole) if whole is not None else _cast_each(text, column.type)
+    values = read.values
+    if column.type is Type.decimal and column.limits.scale is not None:
+        values = _without_spare_zeros(values, column.limits.scale)
+    beyond = limits.beyond(column, values)
+    return Cast(values, (*read.failures, *(Failure(row, reason) for row, reason in sorted(beyond.items()))))
 
 
 def cast_whole(text: pa.StringArray, type_: Type) -> Values | None:
@@ -83,6 +98,10 @@ def _whole_integer(text: pa.StringArray) -> Values | None:
     return pc.cast(text, pa.int64()) if has_only(text, _DIGITS + b"-") else None
 
 
+def _whole_unsigned(text: pa.StringArray) -> Values | None:
+    return pc.cast(text, pa.uint64()) if has_only(text, _DIGITS) else None
+
+
 def _whole_real(text: pa.StringArray) -> Values | None:
     if not has_only(text, _DIGITS + b"+-.eE"):
         return None
@@ -98,14 +117,31 @@ def _whole_boolean(text: pa.StringArray) -> Values | None:
 def _whole_date(text: pa.StringArray) -> Values | None:
     if not _lengths_in(text, _DATE_LENGTHS):
         return None
-    return _after_year_0(pc.cast(text, pa.date32()))
+    return _in_years(pc.cast(text, pa.date32()))
 
 
 def _whole_timestamp(text: pa.StringArray) -> Values | None:
     bare = text if has_only(text, _DIGITS + b"-:. T") else pc.replace_substring_regex(text, "Z$", "")
     if not _lengths_in(bare, _TIMESTAMP_LENGTHS):
         return None
-    return _after_year_0(pc.cast(bare, pa.timestamp("us")))
+    return _in_years(pc.cast(bare, pa.timestamp("us")))
+
+
+def _whole_time(text: pa.StringArray) -> Values | None:
+    if not has_only(text, _DIGITS + b":.") or not _lengths_in(text, _TIME_LENGTHS):
+        return None
+    return times_of_day(text)
+
+
+def _whole_instant(text: pa.StringArray) -> Values | None:
+    """Those without a zone are given UTC's, which Arrow asks for."""
+    if not pc.all(pc.match_substring_regex(text, f"^{_INSTANT.pattern}$"), min_count=0).as_py():
+        return None
+    zoned = pc.match_substring_regex(text, f"{_ZONE}$")
+    if not pc.all(zoned, min_count=0).as_py():
+        joined: Any = pc.binary_join_element_wise  # its type hints know no constants
+        text = pc.if_else(zoned, text, joined(text, "Z", ""))
+    return _in_years(pc.cast(text, ARROW[Type.timestamptz]))
 
 
 def _lengths_in(text: pa.StringArray, lengths: pa.Int32Array) -> bool:
@@ -113,26 +149,53 @@ def _lengths_in(text: pa.StringArray, lengths: pa.Int32Array) -> bool:
     return bool(pc.all(pc.is_in(pc.binary_length(text.drop_null()), lengths), min_count=0).as_py())
 
 
-def _after_year_0(values: Values) -> Values | None:
-    """Year 0 is no year of any database here, nor of Python's."""
-    in_range = pc.greater_equal(values, _YEAR_1.cast(values.type))
+def _in_years(values: Values) -> Values | None:
+    """Year 0 is no year of any database here, nor of Python's; an offset may lead there, or beyond 9999."""
+    if pa.types.is_date(values.type):
+        in_range: pa.BooleanArray = pc.greater_equal(values, _FIRST.cast(values.type))
+    else:
+        in_range = pc.and_(
+            pc.greater_equal(values, _FIRST.cast(values.type)), pc.less_equal(values, _LAST.cast(values.type))
+        )
     return values if pc.all(in_range, min_count=0).as_py() else None
 
 
 def _whole_decimal(text: pa.StringArray) -> Values | None:
-    fits = pc.match_substring_regex(text, f"^{_DECIMAL}$") if has_only(text, _DIGITS + b"+-.") else None
+    fits = pc.match_substring_regex(text, f"^{decimals.PLAIN}$") if has_only(text, _DIGITS + b"+-.") else None
     return text if fits is not None and pc.all(fits, min_count=0).as_py() else None
+
+
+def _without_spare_zeros(values: Values, scale: int) -> Values:
+    """1.5000 for two digits after the point is 1.50: the number is the same, and a database would say so too."""
+    if scale < 0 or not decimals.longer_fraction(scale)(values).true_count:
+        return values
+    kept = rf"\.[0-9]{{{scale}}}" if scale else ""
+    return pc.replace_substring_regex(values, rf"^([^.]*{kept}){'' if scale else '[.]'}0+$", r"\1")
+
+
+def _whole_json(text: pa.StringArray) -> Values | None:
+    return None if forms.not_json(text).true_count else text
+
+
+def _whole_uuid(text: pa.StringArray) -> Values | None:
+    lower = pc.ascii_lower(text)
+    return None if forms.not_uuid(lower).true_count else lower
 
 
 _WHOLE: dict[Type, Callable[[pa.StringArray], Values | None]] = {
     Type.integer: _whole_integer,
+    Type.unsigned: _whole_unsigned,
     Type.real: _whole_real,
     Type.decimal: _whole_decimal,
     Type.boolean: _whole_boolean,
     Type.date: _whole_date,
+    Type.time: _whole_time,
     Type.timestamp: _whole_timestamp,
+    Type.timestamptz: _whole_instant,
     Type.text: lambda text: text,
     Type.binary: lambda text: text.cast(pa.binary()),
+    Type.json: _whole_json,
+    Type.uuid: _whole_uuid,
 }
 
 
@@ -152,12 +215,17 @@ def _cast_each(text: pa.StringArray, type_: Type) -> Cast:
     return Cast(pa.array(values, ARROW[type_]), tuple(failures))
 
 
-def _integer(text: str) -> int:
-    if not _INTEGER.fullmatch(text):
-        raise ValueError
-    if len(text.lstrip("+-0")) > _INT64_DIGITS or not -(2**63) <= (value := int(text)) < 2**63:
-        raise OverflowError
-    return value
+def _integer(kind: Type) -> Callable[[str], int]:
+    low, high = _INTEGERS[kind]
+
+    def read(text: str) -> int:
+        if not _INTEGER.fullmatch(text):
+            raise ValueError
+        if len(text.lstrip("+-0")) > _INTEGER_DIGITS or not low <= (value := int(text)) < high:
+            raise OverflowError
+        return value
+
+    return read
 
 
 def _real(text: str) -> float:
@@ -175,7 +243,7 @@ def _boolean(text: str) -> bool:
 
 
 def _decimal(text: str) -> str:
-    if not re.fullmatch(_DECIMAL, text):
+    if not re.fullmatch(decimals.PLAIN, text):
         raise ValueError
     return text
 
@@ -192,11 +260,41 @@ def _timestamp(text: str) -> datetime:
     return datetime.fromisoformat(text.removesuffix("Z"))
 
 
+def _time(text: str) -> time:
+    if not _TIME.fullmatch(text):
+        raise ValueError
+    return time.fromisoformat(text)
+
+
+def _instant(text: str) -> datetime:
+    if not _INSTANT.fullmatch(text):
+        raise ValueError
+    read = datetime.fromisoformat(text)
+    return read.replace(tzinfo=UTC) if read.tzinfo is None else read.astimezone(UTC)
+
+
+def _json(text: str) -> str:
+    if not forms.is_json(text):
+        raise ValueError
+    return text
+
+
+def _uuid(text: str) -> str:
+    if not _UUID.fullmatch(text):
+        raise ValueError
+    return str(UUID(text))
+
+
 _EACH: dict[Type, Callable[[str], object]] = {
-    Type.integer: _integer,
+    Type.integer: _integer(Type.integer),
+    Type.unsigned: _integer(Type.unsigned),
     Type.real: _real,
     Type.decimal: _decimal,
     Type.boolean: _boolean,
     Type.date: _date,
+    Type.time: _time,
     Type.timestamp: _timestamp,
+    Type.timestamptz: _instant,
+    Type.json: _json,
+    Type.uuid: _uuid,
 }

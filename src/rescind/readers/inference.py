@@ -1,7 +1,8 @@
 """The narrowest type that holds every value of a column and alters none.
 
 A number is one only if a database would print it again as it stands: `007`, `+1` and what is beyond 64 bits or a
-double's 17 digits are text.
+double's 17 digits are text. So is what would be put in another form (an instant with an offset, a UUID in capitals),
+and therefore times with a zone, UUIDs and JSON always: whoever wants them as such makes the table.
 """
 
 from __future__ import annotations

@@ -50,7 +50,7 @@ def typed_rows(fields: Fields, columns: Sequence[tuple[Column, int]]) -> Rows:
         text = fields.columns[position]
         if column.type not in _KEEPS_NA:
             text = null_where_na(text, fields.na[position])
-        values = cast(text, column.type)
+        values = cast(text, column)
         arrays[column.name] = values.values
         for failure in (*values.failures, *_forbidden_nulls(column, text)):
             wrong.setdefault(int(fields.records[failure.row]), _Misfit(column, position, failure))
@@ -69,7 +69,7 @@ def null_where_na(text: pa.StringArray, na: npt.NDArray[np.bool_] | None) -> pa.
 
 
 def _forbidden_nulls(column: Column, text: pa.StringArray) -> list[Failure]:
-    if column.nullable or column.has_default or not text.null_count:
+    if column.nullable or not text.null_count:
         return []
     return [Failure(int(row), Reason.null) for row in np.flatnonzero(text.is_null().to_numpy(zero_copy_only=False))]
 

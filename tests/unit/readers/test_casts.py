@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import UTC, date, datetime, time
 from typing import Any
 
 import pytest
@@ -12,6 +12,7 @@ from rescind.domain.rejects import Reject
 from rescind.domain.schema import Type
 
 I64 = 2**63
+UUID_TEXT = "0192f0c0-0000-7000-8000-00000000abcd"
 
 GOOD: list[tuple[Type, str, Any]] = [
     (Type.integer, "0", 0),
@@ -20,6 +21,11 @@ GOOD: list[tuple[Type, str, Any]] = [
     (Type.integer, "007", 7),
     (Type.integer, str(I64 - 1), I64 - 1),
     (Type.integer, str(-I64), -I64),
+    (Type.unsigned, "0", 0),
+    (Type.unsigned, "+17", 17),
+    (Type.unsigned, "-0", 0),
+    (Type.unsigned, "007", 7),
+    (Type.unsigned, str(2 * I64 - 1), 2 * I64 - 1),
     (Type.real, "1", 1.0),
     (Type.real, "-1.5", -1.5),
     (Type.real, ".5", 0.5),
@@ -35,6 +41,20 @@ GOOD: list[tuple[Type, str, Any]] = [
     (Type.date, "0001-01-01", date(1, 1, 1)),
     (Type.date, "9999-12-31", date(9999, 12, 31)),
     (Type.timestamp, "2024-01-31 23:59", datetime.fromisoformat("2024-01-31T23:59")),
+    (Type.time, "00:00", time(0)),
+    (Type.time, "23:59:58", time(23, 59, 58)),
+    (Type.time, "23:59:58.5", time(23, 59, 58, 500_000)),
+    (Type.time, "01:02:03.000004", time(1, 2, 3, 4)),
+    (Type.uuid, UUID_TEXT, UUID_TEXT),
+    (Type.uuid, UUID_TEXT.upper(), UUID_TEXT),
+    (Type.uuid, UUID_TEXT.replace("-", ""), UUID_TEXT),
+    (Type.uuid, UUID_TEXT.replace("-", "").upper(), UUID_TEXT),
+    (Type.uuid, f"{{{UUID_TEXT}}}", UUID_TEXT),
+    (Type.uuid, f"urn:uuid:{UUID_TEXT}", UUID_TEXT),
+    (Type.json, "1.50", "1.50"),
+    (Type.json, " [1, null] ", " [1, null] "),
+    (Type.json, "123456789012345678901234567890", "123456789012345678901234567890"),
+    (Type.json, "null", "null"),
     (Type.text, " spaces stay ", " spaces stay "),
     (Type.text, "nul\0nul", "nul\0nul"),
     (Type.binary, "é", "é".encode()),
@@ -49,7 +69,36 @@ TIMESTAMPS = [
     ("0001-01-01 00:00", "0001-01-01T00:00:00"),
 ]
 
+INSTANTS = [
+    ("2024-01-31T23:59:58Z", "2024-01-31T23:59:58"),
+    ("2024-01-31 23:59", "2024-01-31T23:59:00"),
+    ("2024-01-31T23:59:58.123456+02:00", "2024-01-31T21:59:58.123456"),
+    ("2024-01-31 23:59-05:30", "2024-02-01T05:29:00"),
+    ("2024-01-31T23:59:58.5+0200", "2024-01-31T21:59:58.500000"),
+    ("2024-01-31 23:59:58-08", "2024-02-01T07:59:58"),
+    ("0001-01-01T00:00Z", "0001-01-01T00:00:00"),
+    ("9999-12-31T23:59:59.999999+00:00", "9999-12-31T23:59:59.999999"),
+]
+
 NOT_OF_TYPE = [
+    *[(Type.unsigned, v) for v in ("1.0", " 1", "0x1", "abc", "1e3")],
+    *[(Type.time, v) for v in ("24:00", "23:60", "23:59:60", "9:30", "12", "1230", "12:30Z", "12:30+01:00", "-01:30")],
+    *[
+        (Type.time, v)
+        for v in ("12:30:5", "12:30.5", "12:30:00.", "12:30:00.1234567", "838:59:59", "12:30 PM", " 12:30")
+    ],
+    *[
+        (Type.timestamptz, v)
+        for v in ("2024-01-05", "2024-01-05T24:00Z", "2024-01-05T10:11 +01:00", "2024-01-05T10:11z")
+    ],
+    *[(Type.timestamptz, v) for v in ("2024-01-05T10:11+1:00", "2024-01-05T10:11+01:60", "2024-01-05T10:11+25:00")],
+    *[(Type.timestamptz, v) for v in ("2024-01-05T10:11 Europe/Rome", "2024-02-30T10:11Z", "0000-01-01 00:00Z", "now")],
+    *[
+        (Type.uuid, v)
+        for v in (UUID_TEXT[:-1], f"{UUID_TEXT}0", f"{{{UUID_TEXT}", f" {UUID_TEXT}", "g" + UUID_TEXT[1:])
+    ],
+    *[(Type.uuid, v) for v in ("0192-f0c000007000800000000000abcd", f"urn:{UUID_TEXT}", "x")],
+    *[(Type.json, v) for v in ("{", "[1,]", "NaN", "Infinity", "'a'", "{a:1}", "1 2", "01", "nul", "undefined")],
     *[(Type.integer, v) for v in ("1.5", "1.0", "1e3", " 12", "12 ", "0x10", "1_000", "-", "--1", "5-", "٣", "abc")],
     *[(Type.real, v) for v in ("nan", "NaN", "inf", "-Infinity", "1e", ".", "1..2", " 1", "1,5", "0x1p3", "1_0")],
     *[(Type.decimal, v) for v in ("1e3", "nan", "1.2.3", ".", "-", " 1")],
@@ -65,6 +114,10 @@ NOT_OF_TYPE = [
 ]
 
 OUT_OF_RANGE = [
+    (Type.unsigned, "-1"),
+    (Type.unsigned, str(2 * I64)),
+    (Type.timestamptz, "0001-01-01T00:00:00+14:00"),
+    (Type.timestamptz, "9999-12-31T23:59:59-01:00"),
     (Type.integer, str(I64)),
     (Type.integer, str(-I64 - 1)),
     (Type.integer, "9" * 5000),
@@ -78,9 +131,9 @@ OUT_OF_RANGE = [
 def test_a_value_is_read_as_what_it_says(files: Files, type_: Type, text: str, value: Any, beside: str) -> None:
     """Both as a column that is right as a whole, and beside a value that makes it be read one by one."""
     if not beside or type_ in (Type.text, Type.binary):
-        assert files.rows(f"a,b\n{text},1\n".encode(), type_, Type.integer) == [(value, 1)]
+        assert files.rows(f'a,b\n"{text}",1\n'.encode(), type_, Type.integer) == [(value, 1)]
     else:
-        rejects = files.rejected(f"a,b\n{text},1\n{beside},1\n".encode(), type_, Type.integer)
+        rejects = files.rejected(f'a,b\n"{text}",1\n{beside},1\n'.encode(), type_, Type.integer)
         assert [reject.record for reject in rejects] == [2]
 
 
@@ -89,6 +142,15 @@ def test_a_timestamp_is_iso_8601_without_a_zone_or_in_utc(files: Files, text: st
     [(value,)] = files.rows(f"a\n{text}\n".encode(), Type.timestamp)
     assert value.isoformat() == iso
     assert value.tzinfo is None
+
+
+@pytest.mark.parametrize(("text", "utc"), INSTANTS)
+@pytest.mark.parametrize("beside", ["2024-01-01 00:00", "2024-01-01T00:00Z", "2024-01-01 00:00+01:00"])
+def test_an_instant_is_in_utc_unless_it_says_otherwise(files: Files, text: str, utc: str, beside: str) -> None:
+    [(value,), _] = files.rows(f"a\n{text}\n{beside}\n".encode(), Type.timestamptz)
+    assert value == datetime.fromisoformat(utc).replace(tzinfo=UTC)
+    [reject] = files.rejected(f"a\n{text}\n{beside}\nsoon\n".encode(), Type.timestamptz)
+    assert reject.record == 3
 
 
 @pytest.mark.parametrize(("type_", "text"), NOT_OF_TYPE)

@@ -9,7 +9,7 @@ from rescind.domain.rejects import Reject
 from rescind.domain.schema import Column, Type
 from rescind.errors import RowsRejected
 
-NOT_TEXT = [Type.integer, Type.real, Type.decimal, Type.boolean, Type.date, Type.timestamp]
+NOT_TEXT = [type_ for type_ in Type if type_ not in (Type.text, Type.binary)]
 
 
 def test_an_empty_unquoted_field_is_null_and_a_quoted_one_the_empty_string(files: Files) -> None:
@@ -52,10 +52,13 @@ def test_null_where_the_column_does_not_allow_it_is_rejected(files: Files) -> No
     ]
 
 
-def test_null_is_left_to_the_database_where_the_column_has_a_default(files: Files) -> None:
-    reader = files.open(b"a,b\n,1\n")
+def test_null_does_not_stand_for_a_default(files: Files) -> None:
+    """It is written as NULL; the default is for a column that the file lacks."""
+    reader = files.open(b"a,b\n,1\n2,1\n")
     wanted = [Column("a", Type.integer, "", nullable=False, has_default=True), Column("b", Type.integer, "")]
-    assert rows(reader, wanted) == [(None, 1)]
+    with pytest.raises(RowsRejected) as caught:
+        rows(reader, wanted)
+    assert [(reject.record, reject.column) for reject in caught.value.rejects] == [(1, "a")]
 
 
 def test_in_a_file_of_one_column_an_empty_line_is_a_null(files: Files) -> None:

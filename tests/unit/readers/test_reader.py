@@ -30,13 +30,18 @@ def test_columns_come_in_the_order_asked_for_with_the_arrow_types_of_the_contrac
     [batch] = reader.batches(wanted, never)
     assert dict(zip(batch.schema.names, batch.schema.types, strict=True)) == {
         "integer": pa.int64(),
+        "unsigned": pa.uint64(),
         "real": pa.float64(),
         "decimal": pa.string(),
         "boolean": pa.bool_(),
         "date": pa.date32(),
+        "time": pa.time64("us"),
         "timestamp": pa.timestamp("us"),
+        "timestamptz": pa.timestamp("us", "UTC"),
         "text": pa.string(),
         "binary": pa.binary(),
+        "json": pa.string(),
+        "uuid": pa.string(),
     }
     assert batch.schema.names == [column.name for column in wanted]
 
