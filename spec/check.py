@@ -23,18 +23,29 @@ DEEPEST = 1_000_000  # steps; a deeper search is reported as an error
 
 
 @dataclass(frozen=True)
-class Run:
-    """One search: the branches and recoverers of the model, and the macro that changes it."""
+class Model:
+    """The branches and recoverers that are modelled, and what kind of task: its macros, with a space between."""
 
-    name: str
     one_phase: int
     two_phase: int
     recoverers: int
-    macro: str | None = None
+    kind: str = ""
 
     def flags(self) -> list[str]:
         sizes = [f"-DONE_PHASE={self.one_phase}", f"-DTWO_PHASE={self.two_phase}", f"-DRECOVERERS={self.recoverers}"]
-        return [*sizes, f"-D{self.macro}"] if self.macro else sizes
+        return [*sizes, *(f"-D{macro}" for macro in self.kind.split())]
+
+
+@dataclass(frozen=True)
+class Run:
+    """One search: the model, and the macro that makes a mutant of it or names a place to be reached."""
+
+    name: str
+    model: Model
+    macro: str | None = None
+
+    def flags(self) -> list[str]:
+        return [*self.model.flags(), *([f"-D{self.macro}"] if self.macro else [])]
 
 
 @dataclass(frozen=True)
@@ -55,43 +66,84 @@ class Result:
         return self.errors == 1 and "assertion violated" in self.output
 
 
+ONE, TWO, BOTH = (1, 0), (0, 1), (1, 1)  # branches, one-phase and two-phase
+TABLE, CROWD = "MAKES_TABLE", "MAKES_TABLE STRANGERS"
+
 #: the longest first, so that the others run beside it
-MODELS = (
-    Run("mixed", 1, 1, 2),
-    Run("one-phase", 1, 0, 2),
-    Run("two-phase", 0, 1, 2),
-    Run("two branches", 0, 2, 1),
-)
+MODELS = {
+    "mixed": Model(*BOTH, 2),
+    "table": Model(*TWO, 2, TABLE),
+    "table among strangers, held": Model(*TWO, 1, f"{CROWD} HOLD"),
+    "held": Model(*TWO, 2, "HOLD"),
+    "table among strangers": Model(*TWO, 1, CROWD),
+    "one-phase": Model(*ONE, 2),
+    "two-phase": Model(*TWO, 2),
+    "table among strangers, dry run": Model(*TWO, 1, f"{CROWD} DRY_RUN"),
+    "held, two branches": Model(0, 2, 1, "HOLD"),
+    "two branches": Model(0, 2, 1),
+    "dry run": Model(*BOTH, 2, "DRY_RUN"),
+}
 
-#: only when it is named: it takes as long as all the others together
-DEEPER = Run("two branches, two recoverers", 0, 2, 2)
+#: only when they are named: each takes longer than all the others together, and up to 12 GB
+DEEPER = {
+    "two branches, two recoverers": Model(0, 2, 2),
+    "table among strangers, two recoverers": Model(*TWO, 2, CROWD),
+}
 
-#: macro: branches (one-phase, two-phase) and recoverers of the smallest model in which it does harm
+#: each with the smallest model in which it does harm
 MUTANTS = {
-    "NO_MARK_FIRST": (0, 1, 1),
-    "ROLLBACK_ON_NO_ANSWER": (0, 1, 1),
-    "ERROR_MEANS_DONE": (0, 1, 1),
-    "ERROR_DECIDES": (1, 0, 1),
-    "SAME_NAME": (0, 1, 2),
-    "NO_ATTEMPT_IN_DECISION": (1, 0, 1),
-    "NO_STOP_IN_DECISION": (1, 0, 1),
-    "NO_ATTEMPT_IN_TURN_BACK": (1, 0, 2),
-    "REGISTER_UNGUARDED": (0, 1, 1),
-    "NO_END_SESSION": (0, 1, 1),
-    "CLOSE_UNPROVEN": (0, 1, 1),
-    "PREPARE_UNSEEN": (0, 1, 1),
-    "TWO_PHASE_FIRST": (1, 1, 1),
-    "NO_TOMBSTONE": (1, 0, 1),
-    "NO_KIND": (1, 0, 2),
+    "NO_MARK_FIRST": Model(*TWO, 1),
+    "ROLLBACK_ON_NO_ANSWER": Model(*TWO, 1),
+    "ERROR_MEANS_DONE": Model(*TWO, 1),
+    "ERROR_DECIDES": Model(*ONE, 1),
+    "SAME_NAME": Model(*TWO, 2),
+    "NO_ATTEMPT_IN_DECISION": Model(*ONE, 1),
+    "NO_STOP_IN_DECISION": Model(*ONE, 1),
+    "NO_ATTEMPT_IN_TURN_BACK": Model(*ONE, 2),
+    "REGISTER_UNGUARDED": Model(*TWO, 1),
+    "NO_END_SESSION": Model(*TWO, 1),
+    "CLOSE_UNPROVEN": Model(*TWO, 1),
+    "PREPARE_UNSEEN": Model(*TWO, 1),
+    "TWO_PHASE_FIRST": Model(*BOTH, 1),
+    "NO_TOMBSTONE": Model(*ONE, 1),
+    "NO_KIND": Model(*ONE, 2),
+    "NO_ATTEMPT_IN_HOLD": Model(*TWO, 1, "HOLD"),
+    "NO_STOP_IN_HOLD": Model(*TWO, 1, "HOLD"),
+    "NO_STOP_IN_COMMIT_REQUEST": Model(*TWO, 1, "HOLD"),
+    "NO_EXPIRY_IN_COMMIT_REQUEST": Model(*TWO, 1, "HOLD"),
+    "NO_STATE_IN_RELEASE": Model(*TWO, 1, "HOLD"),
+    "SWEEP_HELD": Model(*TWO, 1, "HOLD"),
+    "DRY_RUN_DECIDES": Model(*ONE, 1, "DRY_RUN"),
+    "CHECKED_UNPROVEN": Model(*ONE, 1, "DRY_RUN"),
+    "CHECKED_UNSEEN": Model(*ONE, 1, "DRY_RUN"),
+    "RECORD_LAST": Model(*TWO, 1, TABLE),
+    "RECORD_UNGUARDED": Model(*TWO, 1, TABLE),
+    "CREATE_ELSEWHERE": Model(*TWO, 1, TABLE),
+    "UNDO_FIRST": Model(*TWO, 1, TABLE),
+    "UNDO_BEFORE_ROLLBACK": Model(*TWO, 1, TABLE),
+    "UNDO_ONCE": Model(*TWO, 1, TABLE),
+    "NO_COMMENT": Model(*TWO, 1, CROWD),
+    "NO_ATTEMPT_IN_COMMENT": Model(*TWO, 2, TABLE),
+    "NO_EMPTINESS": Model(*TWO, 1, CROWD),
+    "NO_LOCK": Model(*TWO, 1, CROWD),
 }
 
 WITNESSES = {
-    "REACH_COMMIT_AFTER_TOMBSTONE": (1, 0, 1),
-    "REACH_COMMIT_OF_SECOND_ATTEMPT": (0, 1, 1),
-    "REACH_STOP_WHILE_PREPARED": (0, 1, 1),
+    "REACH_COMMIT_AFTER_TOMBSTONE": Model(*ONE, 1),
+    "REACH_COMMIT_OF_SECOND_ATTEMPT": Model(*TWO, 1),
+    "REACH_STOP_WHILE_PREPARED": Model(*TWO, 1),
+    "REACH_COMMIT_OF_HELD": Model(*TWO, 1, "HOLD"),
+    "REACH_STOP_OF_HELD": Model(*TWO, 1, "HOLD"),
+    "REACH_CHECKED": Model(*ONE, 1, "DRY_RUN"),
+    "REACH_TABLE_OF_SECOND_ATTEMPT": Model(*TWO, 1, TABLE),
+    "REACH_TABLE_WITH_STRANGE_ROWS": Model(*TWO, 1, CROWD),
 }
 
-RUNS = (*MODELS, *(Run(macro, *sizes, macro=macro) for macro, sizes in (MUTANTS | WITNESSES).items()))
+RUNS = (
+    *(Run(name, model) for name, model in MODELS.items()),
+    *(Run(macro, model, macro) for macro, model in (MUTANTS | WITNESSES).items()),
+)
+NAMED = (*RUNS, *(Run(name, model) for name, model in DEEPER.items()))
 
 
 def search(run: Run) -> Result:
@@ -129,17 +181,17 @@ def find(pattern: str, output: str) -> int:
 
 
 def line(result: Result) -> str:
-    run = result.run
-    sizes = f"{run.one_phase} + {run.two_phase}, {run.recoverers}"
+    run, model = result.run, result.run.model
+    sizes = f"{model.one_phase} + {model.two_phase}, {model.recoverers}"
     verdict = ("counterexample" if result.errors else "NO COUNTEREXAMPLE") if run.macro else f"{result.errors} errors"
-    return f"{run.name:31} {sizes:>9} {result.states:>12,} {result.seconds:>7.1f} s  {verdict}"
+    return f"{run.name:38}{sizes:>9} {result.states:>12,} {result.seconds:>7.1f} s  {verdict}"
 
 
 def main(names: list[str]) -> int:
-    runs = [run for run in (*RUNS, DEEPER) if run.name in names] if names else list(RUNS)
+    runs = [run for run in NAMED if run.name in names] if names else list(RUNS)
     if not runs:
-        raise SystemExit(f"no such run; there are: {', '.join(run.name for run in (*RUNS, DEEPER))}")
-    print(f"{'model, mutant or witness':31} {'branches':>9} {'states':>12} {'time':>9}", flush=True)
+        raise SystemExit(f"no such run; there are: {', '.join(run.name for run in NAMED)}")
+    print(f"{'model, mutant or witness':38}{'branches':>9} {'states':>12} {'time':>9}", flush=True)
     unexpected = []
     with ThreadPoolExecutor(AT_ONCE) as pool:
         for result in pool.map(search, runs):

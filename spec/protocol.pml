@@ -1,13 +1,16 @@
 /* The commit protocol of Rescind: one task, its attempts, its branches, and everything that can go wrong.
  *
  * What is checked, what is left out, and which code each part stands for: README.md.
- * Parameters: ONE_PHASE (0 or 1) and TWO_PHASE branches, RECOVERERS. Mutants: -D and a name in capitals that stands
- * in an #ifdef; each takes one rule away. */
+ * Parameters: ONE_PHASE (0 or 1) and TWO_PHASE branches, RECOVERERS; HOLD (the commit waits for a request), DRY_RUN,
+ * MAKES_TABLE (by DDL that commits by itself). Mutants: -D and a name in capitals that stands in an #ifdef; each takes
+ * one rule away. */
 
 #define ATTEMPTS 2
 #define BRANCHES (ONE_PHASE + TWO_PHASE)
+#define X(a, b) (((a) - 1) * BRANCHES + (b)) /* a branch's name: attempt and number */
 #define IS_ONE_PHASE(b) ((b) < ONE_PHASE) /* the one-phase branch comes first, as in Recovery.commit */
 
+#include "table.pml"
 #include "ledger.pml"
 #include "target.pml"
 
@@ -37,10 +40,21 @@ end:
 
 begin: /* Work.branch: register, then start */
     WORK(register(a, b, ok));
+#ifdef MAKES_TABLE
+    MAKE_TABLE
+#endif
     atomic { WORK(start(a, b, ok)); NEXT_BRANCH(0, begin) }
+#ifdef MAKES_TABLE
+    if :: WORK(write_rows(a, ok)) :: skip /* there are none */ fi;
+#endif
 
 mark: /* Work.mark */
     atomic { WORK(write_marker(a, b, ok)); NEXT_BRANCH(ONE_PHASE, mark) }
+
+#if defined(DRY_RUN) && !defined(DRY_RUN_DECIDES)
+    b = 0;
+    STEP(pass(a, ok); if :: ok -> goto roll_back :: goto take_back fi); /* refused, or no answer */
+#endif
 
 prepare: /* Work.prepare: prepared is what is listed */
 #if TWO_PHASE > 0
@@ -55,6 +69,13 @@ prepare: /* Work.prepare: prepared is what is listed */
         fi;
         NEXT_BRANCH(0, prepare)
     }
+#endif
+
+#ifdef HOLD
+hold_close: /* nobody is there to close the sessions later */
+    atomic { STEP(close_own(a, b)); NEXT_BRANCH(0, hold_close) }
+    STEP(hold(a, ok); if :: skip :: goto no_answer fi);
+    atomic { if :: ok -> goto left :: else -> goto take_back fi }
 #endif
 
     STEP(decide(a, ok); if :: skip :: goto no_answer fi);
@@ -115,17 +136,20 @@ left:
  * nothing; `left` is the same to it: something cannot be proven yet, and a later sweep tries again. */
 proctype Recoverer() {
     byte a = 0; byte b = 0;
-    bool ok = false; bool listed = false; bool again = false;
+    bool ok = false; bool listed = false; bool again = false; bool recorded = false;
 
 killed:
 left:
-    atomic { a = 0; b = 0; ok = false; listed = false; again = false };
+    atomic { a = 0; b = 0; ok = false; listed = false; again = false; recorded = false };
 
 end:
     if
     :: atomic { state == running -> a = attempt; goto take_over } /* believed dead, rightly or not; or to be stopped */
     :: atomic { state == aborting -> a = attempt; goto abort }
     :: atomic { state == committing -> a = attempt; goto commit }
+#ifdef HOLD
+    :: atomic { state == held -> a = attempt; goto let_go } /* stopped or expired, by whatever clock */
+#endif
     :: atomic { TO_SWEEP(1, 0) -> a = 1; b = 0; goto sweep }
     :: atomic { TO_SWEEP(2, 0) -> a = 2; b = 0; goto sweep }
 #if BRANCHES > 1
@@ -142,12 +166,25 @@ take_over: /* mark first */
     STEP(begin_abort(a, ok); if :: ok -> ok = false :: else -> goto left fi);
 
 abort: /* Recovery.abort: end the session, roll back what is listed; then it must be neither listed nor marked */
+#ifdef MAKES_TABLE
+    READ_RECORD
+#ifdef UNDO_FIRST
+    UNDO
+#endif
+#endif
+abort_branch:
     STEP(end_session(a, b); if :: IS_ONE_PHASE(b) -> goto abort_look :: else fi);
+#ifdef UNDO_BEFORE_ROLLBACK
+    UNDO
+#endif
     STEP(if :: LISTED(a, b) :: else -> goto abort_look fi);
     STEP(rollback_prepared(a, b));
     STEP(if :: LISTED(a, b) -> goto left :: else fi);
 abort_look:
-    STEP(if :: MARKED(a, b) -> mark_hazard(a); goto left :: else fi; NEXT_BRANCH(0, abort));
+    STEP(if :: MARKED(a, b) -> mark_hazard(a); goto left :: else fi; NEXT_BRANCH(0, abort_branch));
+#if defined(MAKES_TABLE) && !defined(UNDO_FIRST) && !defined(UNDO_BEFORE_ROLLBACK)
+    UNDO
+#endif
     STEP(end_abort(a); goto left);
 
 commit: /* Recovery.commit: the marker, or else make it commit */
@@ -173,6 +210,11 @@ commit_next:
 turn_back_task: /* Recovery._turn_back, after the tombstone */
     STEP(turn_back(a, ok); if :: ok -> ok = false; goto abort :: else -> goto left fi);
 
+#ifdef HOLD
+let_go: /* a held task that is not to be committed */
+    STEP(end_hold(a, ok); if :: ok -> ok = false; goto abort :: else -> goto left fi);
+#endif
+
 sweep: /* Recovery.sweep_target: a prepared branch that the ledger says is to be taken back */
     STEP(end_session(a, b));
     STEP(rollback_prepared(a, b); goto left)
@@ -180,6 +222,25 @@ sweep: /* Recovery.sweep_target: a prepared branch that the ledger says is to be
 
 /* A stop at any moment, or never. */
 active proctype Client() { if :: request_stop() :: skip fi }
+
+#ifdef HOLD
+active proctype Committer() { if :: state == held -> request_commit() :: skip fi }
+active proctype Clock() { end: d_step { state == held -> expired = true } }
+#endif
+
+#ifdef STRANGERS
+/* Other users, and other tasks: whatever they like, as often as they like. */
+active proctype Strangers() {
+    do
+    :: atomic { table == NOBODY -> table = STRANGER }
+    :: atomic { table != NOBODY && table != STRANGER && UNLOCKED -> strange_rows = true }
+    :: atomic { table != NOBODY && UNLOCKED && !IN_USE ->
+           if :: table != STRANGER -> taken_away[table] = true :: else fi;
+           table = NOBODY; strange_rows = false }
+    :: break
+    od
+}
+#endif
 
 #include "properties.pml"
 

@@ -5,8 +5,6 @@
 
 mtype = { absent, registered, open, marked, sent, prepared, done, gone };
 
-#define X(a, b) (((a) - 1) * BRANCHES + (b)) /* the name: attempt and number */
-
 mtype tx[ATTEMPTS * BRANCHES] = absent;
 bool alive[ATTEMPTS * BRANCHES];     /* the session that owns the branch */
 bool tombstone[ATTEMPTS * BRANCHES]; /* only a one-phase branch ever gets one */
@@ -68,7 +66,8 @@ inline rollback_own(a, b) {
 inline end_session(a, b) {
 #ifndef NO_END_SESSION
     if
-    :: tx[X(a, b)] != sent ->
+    :: tx[X(a, b)] != sent && !CREATING(a) ->
+        FORGET_CREATE(a);
         alive[X(a, b)] = false;
         if
         :: tx[X(a, b)] == registered || tx[X(a, b)] == open || tx[X(a, b)] == marked -> tx[X(a, b)] = gone
@@ -153,8 +152,13 @@ inline turn_back_on_error(a) {
 #endif
 }
 
-#define TO_SWEEP(a, b) \
-    (tx[X(a, b)] == prepared && (a < attempt || state == queued || state == stopped || state == failed))
+#define TO_SWEEP(a, b) (tx[X(a, b)] == prepared && (a < attempt || TAKEN_BACK))
+
+#ifdef SWEEP_HELD
+#define TAKEN_BACK (state == queued || state == stopped || state == failed || state == checked || state == held)
+#else
+#define TAKEN_BACK (state == queued || state == stopped || state == failed || state == checked)
+#endif
 
 /* What the databases do by themselves: answer what was sent, and notice that a client has died. */
 #define SERVER(a, b) \
@@ -164,13 +168,14 @@ inline turn_back_on_error(a) {
            :: !IS_ONE_PHASE(b) -> tx[X(a, b)] = prepared \
            :: tx[X(a, b)] = gone \
            fi } \
-    :: atomic { alive[X(a, b)] && dead[a] && tx[X(a, b)] != sent -> \
+    :: atomic { alive[X(a, b)] && dead[a] && tx[X(a, b)] != sent && !CREATING(a) -> \
            alive[X(a, b)] = false; \
            if :: tx[X(a, b)] != prepared && tx[X(a, b)] != done -> tx[X(a, b)] = gone :: else fi }
 
 active proctype Databases() {
 end:
     do
+    TABLE_SERVER
     SERVER(1, 0)
     SERVER(2, 0)
 #if BRANCHES > 1
