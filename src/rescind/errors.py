@@ -12,6 +12,8 @@ RescindError
 │   ├── NotMadeHere           the table was not made by Rescind
 │   ├── NotRetryable          only a failed or stopped task can be retried
 │   ├── KeyReused             an Idempotency-Key came back with another request
+│   ├── NotHeld               the task waits for no commit
+│   ├── HoldExpired           nobody committed the task while it was held
 │   ├── TooLate               the task is decided: it will commit, or has
 │   └── Finished              the task has ended
 ├── InvalidInput              the uploaded bytes cannot be read as what they claim to be
@@ -163,6 +165,20 @@ class KeyReused(InvalidRequest):
 
     code = "idempotency-key-reused"
     advice = "Use a new key for a new request, or repeat the first request unchanged."
+
+
+class NotHeld(InvalidRequest):
+    """The task waits for no commit."""
+
+    code = "not-held"
+    advice = "Commit a task that was started with commit=manual once its state is `prepared`."
+
+
+class HoldExpired(InvalidRequest):
+    """Nobody committed the task while it was held."""
+
+    code = "hold-expired"
+    advice = "Start it again, with a longer hold_seconds if need be, and commit it in time."
 
 
 class TooLate(InvalidRequest):

@@ -11,9 +11,9 @@ from flask import Response, json, request, url_for
 from rescind.api.documents import task_document
 from rescind.api.problems import Refusal
 from rescind.api.services import services
-from rescind.domain.states import StopAnswer
-from rescind.domain.task import Task
-from rescind.errors import Finished, TooLate, UnknownId
+from rescind.domain.states import State, StopAnswer
+from rescind.domain.task import EXPIRED, Commit, Task
+from rescind.errors import Finished, HoldExpired, NotHeld, RescindError, Stopped, TooLate, UnknownId
 from rescind.ledger import tasks, transitions
 
 RETRY_AFTER_SECONDS = 1  #: when to look at a task for the first time
@@ -56,6 +56,34 @@ def ask_to_stop(task_id: str) -> Task:
     if answer is StopAnswer.finished:
         raise Finished(f"Task {task_id} has ended as {task.state}.")
     return task
+
+
+def ask_to_commit(task_id: str) -> None:
+    """Commit a held task; again and again, if it is asked for so often.
+
+    Raises UnknownId, NotHeld, Stopped, HoldExpired, Finished.
+    """
+    with services().ledger.write() as connection:
+        task = tasks.get(connection, task_id)
+        if task is None:
+            raise UnknownId(f"No task has the id {task_id}.")
+        if task.state is State.prepared and transitions.commit_held(connection, task):
+            return
+        found = tasks.get(connection, task_id) or task  # as it stands now: another process may have been first
+    if found.state not in (State.committing, State.committed):
+        raise _not_committed(found)
+
+
+def _not_committed(task: Task) -> RescindError:
+    if task.state.done:
+        return Finished(f"Task {task.id} has ended as {task.state}; there is nothing to commit.")
+    if task.stop_requested:
+        return Stopped(f"Task {task.id} was asked to stop, so it will never commit.")
+    if task.state is State.prepared or (task.problem is not None and task.problem.code == EXPIRED.code):
+        return HoldExpired(f"The time of task {task.id} is over; it is being taken back.")
+    if task.terms.commit is Commit.manual:
+        return NotHeld(f"Task {task.id} is {task.state}: not everything is written yet.")
+    return NotHeld(f"Task {task.id} is {task.state}, and commits by itself.")
 
 
 def media_type(*offered: str) -> str:

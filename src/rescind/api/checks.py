@@ -2,42 +2,52 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import closing, suppress
 from typing import Any
 
 from rescind.api.services import services
+from rescind.api.terms import Wanted, check_commit
 from rescind.domain.schema import Table, hidden
 from rescind.domain.upload import Upload
 from rescind.errors import TargetBusy, TargetUnavailable, UnknownTable
 from rescind.readers.reader import Source
 from rescind.readers.registry import open_reader
-from rescind.tasks.load import match
+from rescind.tasks.load import agreed, match
 
 
-def check_at_once(name: str, args: dict[str, Any]) -> None:
-    """Check a built-in task's table and file. Raises UnknownTask, InvalidArguments and what the checks below raise."""
-    checked = services().registry[name].check(args)
+def check_at_once(name: str, args: dict[str, Any], wanted: Wanted) -> None:
+    """Check how the task is to commit, and a built-in task's tables and file.
+
+    Raises UnknownTask, InvalidArguments and what the checks below raise.
+    """
+    definition = services().registry[name]
+    checked = definition.check(args)
+    targets = check_commit(definition, checked, wanted)
     if name == "load":
-        check_load(checked["table"], services().uploads.get(checked["upload"]), create=checked["create"])
+        check_load(checked["table"], services().uploads.get(checked["upload"]), targets, create=checked["create"])
     elif name == "clear":
-        check_table(checked["table"], may_miss=checked["made_by_rescind"])
+        check_tables(checked["table"], targets, may_miss=checked["made_by_rescind"])
     elif name == "generate":
         refuse_hidden(checked["table"])
 
 
-def check_table(name: str, *, may_miss: bool) -> Table | None:
-    """The table as it is now; None where it is missing (and may be), or where the target does not answer.
+def check_tables(name: str, targets: Sequence[str], *, may_miss: bool) -> dict[str, Table]:
+    """The table as it is now in each target; without those where it is missing (and may be), or that do not answer.
 
     Raises UnknownTable, also for a table of Rescind's own.
     """
     refuse_hidden(name)
-    with suppress(TargetUnavailable, TargetBusy):
-        try:
-            return services().catalog().table(name)
-        except UnknownTable:
-            if not may_miss:
-                raise
-    return None
+    found = {}
+    for target in targets:
+        with suppress(TargetUnavailable, TargetBusy):
+            try:
+                found[target] = services().catalog(target).table(name)
+            except UnknownTable as error:
+                if not may_miss:
+                    where = f" in target {target}" if len(targets) > 1 else ""
+                    raise UnknownTable(f"There is no table {name}{where}.") from error
+    return found
 
 
 def refuse_hidden(name: str) -> None:
@@ -46,11 +56,15 @@ def refuse_hidden(name: str) -> None:
         raise UnknownTable(f"There is no table {name}.")
 
 
-def check_load(name: str, upload: Upload, *, create: bool) -> None:
-    """Compare the file's header with the table. Raises UnknownTable, UnknownColumn, MissingColumn, InvalidInput."""
-    table = check_table(name, may_miss=create)
+def check_load(name: str, upload: Upload, targets: Sequence[str], *, create: bool) -> None:
+    """Compare the file's header with the tables.
+
+    Raises UnknownTable, UnknownColumn, MissingColumn, InvalidInput, InvalidArguments.
+    """
+    tables = check_tables(name, targets, may_miss=create)
     settings = services().settings
     path = services().uploads.path(upload)
     with closing(open_reader(Source(path, None, settings.max_record_bytes, settings.max_expanded_bytes))) as reader:
-        if table is not None:
-            match(reader.header, table)
+        columns = {target: match(reader.header, table) for target, table in tables.items()}
+    if columns:
+        agreed(columns)

@@ -9,7 +9,7 @@ from typing import Any
 
 from rescind.errors import InvalidArguments
 
-_INTEGERS = 2**63  #: databases have no larger ones
+_INTEGERS = range(-(2**63), 2**64)  #: databases have no others
 
 
 def encode(place: list[Any]) -> str:
@@ -32,7 +32,7 @@ def decode(cursor: str, length: int) -> list[Any]:
 
 def _plain(value: object) -> bool:
     if isinstance(value, int):
-        return -_INTEGERS <= value < _INTEGERS
+        return value in _INTEGERS
     return isinstance(value, str | float)
 
 

@@ -9,8 +9,10 @@ from flask import url_for
 
 from rescind.api.problems import problem
 from rescind.domain.states import State
-from rescind.domain.task import Problem, Task
+from rescind.domain.task import Commit, Problem, Task
 from rescind.ledger.engine import now
+
+A_PERSON = "a commit or a stop"  #: what a held task waits for
 
 
 def time(at: datetime) -> str:
@@ -28,12 +30,12 @@ def task_document(task: Task) -> dict[str, Any]:
         "done": task.state.done,
         "stop_requested": task.stop_requested,
         "attempt": task.attempt,
-        "targets": list(task.targets),
+        "targets": list(dict.fromkeys(task.targets)),  # one with several branches is one target
         "progress": _progress(task),
         "created_at": time(task.created_at),
         "started_at": None if task.started_at is None else time(task.started_at),
         "finished_at": None if task.finished_at is None else time(task.finished_at),
-        "links": _links(task.id),
+        "links": _links(task),
     }
     return document | {name: value for name, value in _optional(task).items() if value is not None}
 
@@ -46,11 +48,14 @@ def error_document(found: Problem, task_id: str) -> dict[str, Any]:
 def _optional(task: Task) -> dict[str, Any]:
     ended_badly = task.state in (State.failed, State.hazard)
     return {
-        "waiting_for": task.waiting_for,
+        "commit": task.terms.commit if task.terms.commit is not Commit.auto else None,
+        "dry_run": task.terms.dry_run or None,
+        "waiting_for": task.waiting_for or (A_PERSON if _is_held(task) else None),
+        "hold": _hold(task) if task.state is State.prepared else None,
         "not_before": None if task.not_before is None else time(task.not_before),
         "protocol": task.protocol,
         "retry_of": task.retry_of,
-        "receipt": task.receipt if task.state is State.committed else None,
+        "receipt": task.receipt if task.state in (State.committed, State.checked) else None,
         "error": error_document(task.problem, task.id) if ended_badly and task.problem is not None else None,
     }
 
@@ -74,13 +79,24 @@ def _progress(task: Task) -> dict[str, Any]:
 
 
 def _rows_per_second(task: Task) -> float:
-    """Over the whole attempt; 0.0 before it has begun."""
-    if task.started_at is None or task.state is State.queued:
+    """Over the whole attempt; 0.0 before it has begun, and while it is taken back or held."""
+    if task.started_at is None or task.state in (State.queued, State.aborting, State.prepared):
         return 0.0
     seconds = ((task.finished_at or now()) - task.started_at).total_seconds()
     return task.progress.rows / seconds if seconds > 0 else 0.0
 
 
-def _links(task_id: str) -> dict[str, str]:
-    links = {link: url_for(f"tasks.{link}", task_id=task_id) for link in ("stop", "retry", "events", "rejects")}
-    return {"self": url_for("tasks.show", task_id=task_id)} | links
+def _links(task: Task) -> dict[str, str]:
+    names = ["stop", "retry", "events", "rejects", *(["commit"] if _is_held(task) else [])]
+    links = {link: url_for(f"tasks.{link}", task_id=task.id) for link in names}
+    return {"self": url_for("tasks.show", task_id=task.id)} | links
+
+
+def _is_held(task: Task) -> bool:
+    """Whether it waits for a person."""
+    return task.state is State.prepared and not task.stop_requested
+
+
+def _hold(task: Task) -> dict[str, Any]:
+    until = None if task.hold_until is None else time(task.hold_until)
+    return {"until": until, "locks": task.locks or {}}

@@ -1,4 +1,9 @@
-"""Arrow batches as JSON, NDJSON or CSV, one batch at a time."""
+"""Arrow batches as JSON, NDJSON or CSV, one batch at a time.
+
+In JSON an integer is a number whatever its size, and a column of JSON is there as the value that it is, letter by
+letter: long numbers and repeated names are not lost on the way. A decimal is text, because many parsers would make a
+double of it; bytes are base64. In CSV a column of JSON is its text.
+"""
 
 from __future__ import annotations
 
@@ -6,15 +11,17 @@ import base64
 import io
 import json
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from datetime import date, datetime
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
+from datetime import date, datetime, time
 from decimal import Decimal
-from typing import Any
+from typing import Any, cast
+from uuid import UUID
 
 import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import csv
 
+from rescind.domain import forms
 from rescind.domain.schema import Type
 
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
@@ -23,20 +30,20 @@ _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 _SPECIAL = r'["\\\x00-\x1f]'
 
 
-def json_array(batches: Iterable[pa.RecordBatch]) -> Iterator[bytes]:
+def json_array(batches: Iterable[pa.RecordBatch], json_columns: Container[str] = ()) -> Iterator[bytes]:
     """What stands between the brackets of an array of all rows."""
     separator = b""
     for batch in batches:
         if batch.num_rows:
-            yield separator + _joined(batch, ",")
+            yield separator + _joined(batch, ",", json_columns)
             separator = b","
 
 
-def ndjson(batches: Iterable[pa.RecordBatch]) -> Iterator[bytes]:
+def ndjson(batches: Iterable[pa.RecordBatch], json_columns: Container[str] = ()) -> Iterator[bytes]:
     """The rows as JSON objects, a line each."""
     for batch in batches:
         if batch.num_rows:
-            yield _joined(batch, "\n") + b"\n"
+            yield _joined(batch, "\n", json_columns) + b"\n"
 
 
 def csv_document(names: Sequence[str], batches: Iterable[pa.RecordBatch]) -> Iterator[bytes]:
@@ -64,24 +71,57 @@ def plain(value: Any) -> Any:
 
 def from_plain(value: Any, kind: Type) -> Any:
     """The inverse of `plain` for a column of that type. Raises TypeError, ValueError."""
-    if kind is Type.date:
-        return date.fromisoformat(value)
-    if kind is Type.timestamp:
-        return datetime.fromisoformat(value)
-    if kind is Type.binary:
-        return base64.b64decode(value, validate=True)
-    return value
+    match kind:
+        case Type.date:
+            return date.fromisoformat(value)
+        case Type.time:
+            return time.fromisoformat(value)
+        case Type.timestamp | Type.timestamptz:
+            return _moment(value, with_zone=kind is Type.timestamptz)
+        case Type.binary:
+            return base64.b64decode(value, validate=True)
+        case Type.decimal:
+            return f"{_finite(Decimal(value)):f}"
+        case Type.uuid:
+            return str(UUID(value))
+        case _:
+            return value
 
 
-def _joined(batch: pa.RecordBatch, separator: str) -> bytes:
+def _moment(value: str, *, with_zone: bool) -> datetime:
+    moment = datetime.fromisoformat(value)
+    if (moment.tzinfo is not None) is not with_zone:
+        raise ValueError("a zone is there, or is not, against the column's type")
+    return moment
+
+
+def _finite(number: Decimal) -> Decimal:
+    if not number.is_finite():
+        raise ValueError("no place in an order")
+    return number
+
+
+def _joined(batch: pa.RecordBatch, separator: str, json_columns: Container[str]) -> bytes:
     """The rows as JSON objects. Whole columns are put together at once: no Python object is made for a row."""
     parts: list[Any] = []
     for name, column in zip(batch.schema.names, batch.columns, strict=True):
-        parts += [f"{',' if parts else '{'}{_encode(name)}:", _texts(column)]
+        texts = _json_values(column) if name in json_columns else _texts(column)
+        parts += [f"{',' if parts else '{'}{_encode(name)}:", texts]
     rows = pc.binary_join_element_wise(*parts, "}", "")
     whole = pa.ListArray.from_arrays([0, len(rows)], rows)
     joined: Any = pc.binary_join(whole, separator)
     return bytes(joined[0].as_buffer())
+
+
+def _json_values(column: pa.Array[Any]) -> pa.Array[Any]:
+    """The texts as they stand; as strings where one of them is not JSON, which SQLite does not mind."""
+    if not pa.types.is_string(column.type) or forms.not_json(column).true_count:
+        return _texts(column)
+    # A line end in valid JSON stands between two tokens, and would end a line of NDJSON.
+    one_line: Any = pc.replace_substring_regex(cast(pa.StringArray, column), r"[\r\n]", " ")
+    null: Any = "null"
+    filled: pa.Array[Any] = pc.fill_null(one_line, null)
+    return filled
 
 
 def _texts(column: pa.Array[Any]) -> pa.Array[Any]:
@@ -112,7 +152,8 @@ def _printable(batch: pa.RecordBatch) -> dict[str, pa.Array[Any]]:
 _CONVERSIONS: tuple[tuple[type, Callable[[Any], Any]], ...] = (
     (float, lambda value: value if math.isfinite(value) else None),
     (Decimal, str),
-    (datetime, lambda value: value.isoformat()),
+    (datetime, lambda value: value.isoformat().replace("+00:00", "Z")),
     (date, lambda value: value.isoformat()),
+    (time, lambda value: value.isoformat()),
     (bytes, lambda value: base64.b64encode(value).decode()),
 )

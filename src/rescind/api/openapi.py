@@ -90,6 +90,7 @@ def install(app: APIFlask, registry: TaskRegistry, most_rows: int) -> None:
 
 def _add_tasks(components: dict[str, Any], registry: TaskRegistry) -> None:
     """One alternative of the request per task, so that wrong arguments show before they are sent."""
+    shared = schemas.TaskRequest.model_json_schema()["properties"]
     alternatives = []
     for name in sorted(registry):
         definition = registry[name]
@@ -102,7 +103,7 @@ def _add_tasks(components: dict[str, Any], registry: TaskRegistry) -> None:
                 "type": "object",
                 "title": name,
                 "description": definition.summary,
-                "properties": {"task": {"const": name}, "args": reference},
+                "properties": shared | {"task": {"const": name}, "args": reference},
                 "required": required,
                 "additionalProperties": False,
             }

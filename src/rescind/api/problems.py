@@ -27,6 +27,8 @@ STATUS: dict[type[RescindError], HTTPStatus] = {
     errors.UnknownTable: HTTPStatus.NOT_FOUND,
     errors.NotMadeHere: HTTPStatus.CONFLICT,
     errors.NotRetryable: HTTPStatus.CONFLICT,
+    errors.NotHeld: HTTPStatus.CONFLICT,
+    errors.HoldExpired: HTTPStatus.CONFLICT,
     errors.TooLate: HTTPStatus.CONFLICT,
     errors.Finished: HTTPStatus.CONFLICT,
     errors.InvalidInput: HTTPStatus.UNPROCESSABLE_ENTITY,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from http import HTTPStatus
@@ -17,9 +18,11 @@ from rescind.api.checks import check_at_once
 from rescind.api.idempotency import NO_BODY, request_key
 from rescind.api.openapi import accepts, problems
 from rescind.api.problems import Refusal
-from rescind.api.query import Cursor, Number, Query, takes
+from rescind.api.query import Cursor, Number, takes
 from rescind.api.services import services
-from rescind.domain.schema import Table
+from rescind.api.terms import TargetQuery, Wanted, targets
+from rescind.domain.schema import Table, Type
+from rescind.ledger.tasks import AUTOMATIC
 
 blueprint = APIBlueprint("rows", __name__, url_prefix="/v1/tables", tag="Rows")
 
@@ -29,7 +32,7 @@ MOST_A_PAGE = 10_000  #: a page is held in memory, so that its cursor can stand 
 Encoder = Callable[[Table, Iterator[pa.RecordBatch]], Iterator[bytes]]
 
 
-class RowsQuery(Query):
+class RowsQuery(TargetQuery):
     """Which rows to read: all of them without `limit`."""
 
     limit: Annotated[Number, Field(ge=1, le=MOST_A_PAGE, description="Without it: all rows, streamed.")] | None = None
@@ -42,30 +45,34 @@ class RowsQuery(Query):
 @blueprint.doc(responses=problems(404, 406, 409, 422) | accepts(NDJSON, CSV))
 def read(table: str, query: RowsQuery) -> Response:
     """Read rows from one snapshot, as JSON, NDJSON or CSV."""
-    found = services().catalog().table(table)
+    found = services().catalog(query.target).table(table)
     form = answers.media_type(JSON, NDJSON, CSV)
     after = None if query.cursor is None else _after(found, query.cursor)
     if query.limit is not None:
-        return _page(found, query.limit, after, form)
-    return streamed(found, _ENCODERS[form], form, after)
+        return _page(found, query.limit, after, form, query.target)
+    return streamed(found, _ENCODERS[form], form, after, query.target)
 
 
 @blueprint.delete("/<table>/rows")
+@takes(blueprint, TargetQuery)
 @blueprint.output(schemas.TaskDocument, 202)
 @blueprint.doc(responses=problems(404, 422))
-def clear(table: str) -> Response:
+def clear(table: str, query: TargetQuery) -> Response:
     """Start a task that deletes all rows of the table."""
     submission = services().submission
     key = request_key(NO_BODY)
     task_id = submission.known(key)
     if task_id is None:
         args = {"table": table}
-        check_at_once("clear", args)
-        task_id, _ = submission.submit("clear", args, key=key)
+        wanted = Wanted(None if query.target is None else targets((query.target,), "target"), AUTOMATIC)
+        check_at_once("clear", args, wanted)
+        task_id, _ = submission.submit("clear", args, targets=wanted.targets, key=key)
     return answers.accepted(task_id)
 
 
-def streamed(table: Table, encoder: Encoder, form: str, after: list[Any] | None = None) -> Response:
+def streamed(
+    table: Table, encoder: Encoder, form: str, after: list[Any] | None = None, target: str | None = None
+) -> Response:
     """All rows from one snapshot, in constant memory.
 
     The snapshot is opened before the status is sent, so that a target that is down is a 503 and no torn answer.
@@ -73,27 +80,25 @@ def streamed(table: Table, encoder: Encoder, form: str, after: list[Any] | None 
     if request.method == "HEAD":
         return Response(content_type=form)
     stack = ExitStack()
-    batches = stack.enter_context(services().catalog().rows(table.name, after=after))
+    batches = stack.enter_context(services().catalog(target).rows(table.name, after=after))
     response = Response(encoder(table, batches), content_type=form)
     response.call_on_close(stack.close)
     return response
 
 
-def _page(table: Table, limit: int, after: list[Any] | None, form: str) -> Response:
+def _page(table: Table, limit: int, after: list[Any] | None, form: str, target: str | None) -> Response:
     """One row more than shown is read: whether there is one says whether there is a next page."""
-    with services().catalog().rows(table.name, limit=limit + 1, after=after) as batches:
+    with services().catalog(target).rows(table.name, limit=limit + 1, after=after) as batches:
         found = list(batches)
     shown = _first(found, limit)
     more = sum(batch.num_rows for batch in found) > limit
     cursor = _cursor(table, shown[-1]) if more and table.key else None
     headers = {}
     if cursor is not None:
-        following = url_for("rows.read", table=table.name, limit=limit, cursor=cursor)
+        following = url_for("rows.read", table=table.name, limit=limit, cursor=cursor, target=target)
         headers["Link"] = f'<{following}>; rel="next"'
-    if form == JSON:
-        rows = [row for batch in shown for row in encoding.objects(batch)]
-        return answers.document({"rows": rows, "next": cursor}, headers=headers)
-    return Response(b"".join(_ENCODERS[form](table, iter(shown))), headers=headers, content_type=form)
+    body = _json(table, iter(shown), cursor) if form == JSON else _ENCODERS[form](table, iter(shown))
+    return Response(b"".join(body), headers=headers, content_type=form)
 
 
 def _first(batches: list[pa.RecordBatch], limit: int) -> list[pa.RecordBatch]:
@@ -105,14 +110,18 @@ def _first(batches: list[pa.RecordBatch], limit: int) -> list[pa.RecordBatch]:
     return shown
 
 
-def _json(table: Table, batches: Iterator[pa.RecordBatch]) -> Iterator[bytes]:
+def _json(table: Table, batches: Iterator[pa.RecordBatch], cursor: str | None = None) -> Iterator[bytes]:
     yield b'{"rows":['
-    yield from encoding.json_array(batches)
-    yield b'],"next":null}\n'
+    yield from encoding.json_array(batches, _json_columns(table))
+    yield f'],"next":{json.dumps(cursor)}}}\n'.encode()
 
 
 def _ndjson(table: Table, batches: Iterator[pa.RecordBatch]) -> Iterator[bytes]:
-    return encoding.ndjson(batches)
+    return encoding.ndjson(batches, _json_columns(table))
+
+
+def _json_columns(table: Table) -> set[str]:
+    return {column.name for column in table.columns if column.type is Type.json}
 
 
 def _csv(table: Table, batches: Iterator[pa.RecordBatch]) -> Iterator[bytes]:

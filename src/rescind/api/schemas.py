@@ -6,9 +6,11 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from rescind.api import terms
 from rescind.domain.branch import Protocol
 from rescind.domain.schema import Type
 from rescind.domain.states import State
+from rescind.domain.task import Commit
 
 TIME_PATTERN = r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$"
 
@@ -34,7 +36,9 @@ class Progress(BaseModel):
     """How far the current attempt has come."""
 
     phase: str
-    rows: int = Field(description="Rows written in this attempt, at most 0.5 s old.")
+    rows: int = Field(
+        description="Rows written in this attempt, at most 0.5 s old; during a rollback those that are left to undo."
+    )
     rows_total: int | None = None
     bytes: int
     bytes_total: int | None = None
@@ -50,10 +54,21 @@ class Links(BaseModel):
     retry: str
     events: str
     rejects: str
+    commit: str | None = Field(None, description="There while the task is held.")
+
+
+class Hold(BaseModel):
+    """A held task: when it is taken back if nobody commits it, and what each of its branches locks, in words."""
+
+    until: Time | None
+    locks: dict[str, str]
 
 
 class TaskDocument(BaseModel):
-    """One task. `error` is there for a task that failed or is in `hazard`, `receipt` for one that committed."""
+    """One task. `error` is there for a task that failed or is in `hazard`.
+
+    `receipt` is there for one that committed, and for a dry run that passed; `hold` while it waits for a commit.
+    """
 
     id: str
     task: str
@@ -65,6 +80,9 @@ class TaskDocument(BaseModel):
     not_before: Time | None = None
     attempt: int
     targets: list[str]
+    commit: Commit | None = Field(None, description="There where it is not `auto`.")
+    dry_run: bool | None = Field(None, description="There for a dry run.")
+    hold: Hold | None = None
     protocol: Protocol | None = None
     retry_of: str | None = None
     progress: Progress
@@ -120,6 +138,19 @@ class Tables(BaseModel):
     tables: list[str]
 
 
+class LimitsDocument(BaseModel):
+    """What a column cannot hold although it is of its type; only the limits that there are."""
+
+    minimum: int | str | None = Field(None, description="The least integer, date or timestamp.")
+    maximum: int | str | None = None
+    precision: int | None = Field(None, description="Digits of a decimal in all.")
+    scale: int | None = Field(None, description="Digits after the point, of a decimal or of a time's seconds.")
+    max_characters: int | None = None
+    max_bytes: int | None = None
+    values: list[str] | None = Field(None, description="The labels of an enumeration.")
+    encoding: str | None = Field(None, description="The only encoding that its text may need.")
+
+
 class ColumnDocument(BaseModel):
     """One column; `declared` is the database's own spelling of the type."""
 
@@ -128,6 +159,7 @@ class ColumnDocument(BaseModel):
     declared: str
     nullable: bool
     optional: bool = Field(description="Whether an input file may lack it.")
+    limits: LimitsDocument
 
 
 class TableDocument(BaseModel):
@@ -167,6 +199,8 @@ class CardDocument(BaseModel):
     parallel_writers: AbilityDocument
     transactional_ddl: AbilityDocument
     sql: AbilityDocument
+    bulk_load: AbilityDocument
+    warnings: list[str]
 
 
 class TargetDocument(BaseModel):
@@ -203,6 +237,16 @@ class TaskRequest(BaseModel):
 
     task: str = Field(min_length=1, max_length=200)
     args: dict[str, Any] = Field(default_factory=dict)
+    targets: list[terms.TargetName] | None = Field(
+        None,
+        min_length=1,
+        max_length=terms.MOST_TARGETS,
+        json_schema_extra={"uniqueItems": True},
+        description="Registered targets; those of the task if none are named.",
+    )
+    commit: terms.CommitWord = Field("auto", description=terms.COMMIT)
+    hold_seconds: int | None = Field(None, ge=1, le=terms.LONGEST_HOLD_SECONDS, description=terms.HOLD_SECONDS)
+    dry_run: bool = Field(False, description=terms.DRY_RUN)
 
 
 class Welcome(BaseModel):

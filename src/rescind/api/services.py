@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from flask import current_app
 
+from rescind.errors import InvalidArguments
 from rescind.ledger.engine import Ledger
 from rescind.settings import DEFAULT_TARGET, Settings
 from rescind.targets.target import Catalog, Target
@@ -29,9 +30,16 @@ class Services:
     submission: Submission
     readiness: Callable[[], dict[str, str | None]]
 
-    def catalog(self) -> Catalog:
-        """Reads of the target that tables are looked up in."""
-        return self.targets[DEFAULT_TARGET].catalog()
+    def catalog(self, target: str | None = None) -> Catalog:
+        """Reads of the target, or of `default`. Raises InvalidArguments where there is none of that name."""
+        return self.target(target or DEFAULT_TARGET, "target").catalog()
+
+    def target(self, name: str, parameter: str) -> Target:
+        """Raises InvalidArguments, naming the parameter that named the target."""
+        if name not in self.targets:
+            message = f"there is no target {name!r}; there are: {', '.join(self.targets)}"
+            raise InvalidArguments(f"{parameter}: {message}.", [{"name": parameter, "message": message}])
+        return self.targets[name]
 
 
 def services() -> Services:

@@ -10,8 +10,11 @@ from flask import Response
 from rescind.api import answers, schemas
 from rescind.api.openapi import problems
 from rescind.api.problems import problem
+from rescind.api.query import takes
 from rescind.api.services import services
-from rescind.domain.schema import Column
+from rescind.api.terms import TargetQuery
+from rescind.domain.limits import limit_text
+from rescind.domain.schema import Column, Type
 from rescind.errors import TargetError
 from rescind.targets.target import Target
 
@@ -19,19 +22,21 @@ blueprint = APIBlueprint("tables", __name__, url_prefix="/v1", tag="Tables")
 
 
 @blueprint.get("/tables")
+@takes(blueprint, TargetQuery)
 @blueprint.output(schemas.Tables)
 @blueprint.doc(responses=problems())
-def names() -> Response:
+def names(query: TargetQuery) -> Response:
     """List the tables."""
-    return answers.document({"tables": services().catalog().tables()})
+    return answers.document({"tables": services().catalog(query.target).tables()})
 
 
 @blueprint.get("/tables/<table>")
+@takes(blueprint, TargetQuery)
 @blueprint.output(schemas.TableDocument)
 @blueprint.doc(responses=problems(404))
-def show(table: str) -> Response:
+def show(table: str, query: TargetQuery) -> Response:
     """Show a table's columns."""
-    found = services().catalog().table(table)
+    found = services().catalog(query.target).table(table)
     return answers.document(
         {
             "name": found.name,
@@ -42,11 +47,12 @@ def show(table: str) -> Response:
 
 
 @blueprint.get("/tables/<table>/count")
+@takes(blueprint, TargetQuery)
 @blueprint.output(schemas.Count)
 @blueprint.doc(responses=problems(404))
-def count(table: str) -> Response:
+def count(table: str, query: TargetQuery) -> Response:
     """Count a table's rows."""
-    return answers.document({"count": services().catalog().count(table)})
+    return answers.document({"count": services().catalog(query.target).count(table)})
 
 
 @blueprint.get("/targets")
@@ -64,7 +70,30 @@ def _column(column: Column) -> dict[str, Any]:
         "declared": column.declared,
         "nullable": column.nullable,
         "optional": column.optional,
+        "limits": _limits(column),
     }
+
+
+def _limits(column: Column) -> dict[str, Any]:
+    """The limits that there are, as a person who prepares a file needs them."""
+    limits = column.limits
+    found = {
+        "minimum": _bound(column, limits.low),
+        "maximum": _bound(column, limits.high),
+        "precision": limits.precision,
+        "scale": limits.scale,
+        "max_characters": limits.characters,
+        "max_bytes": limits.bytes,
+        "values": limits.values,
+        "encoding": limits.codec,
+    }
+    return {name: limit for name, limit in found.items() if limit is not None}
+
+
+def _bound(column: Column, number: int | None) -> int | str | None:
+    if number is None or column.type in (Type.integer, Type.unsigned):
+        return number
+    return limit_text(column.type, number)
 
 
 def _target(target: Target) -> dict[str, Any]:

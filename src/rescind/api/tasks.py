@@ -20,6 +20,7 @@ from rescind.api.idempotency import body_key
 from rescind.api.openapi import accepts, problems
 from rescind.api.query import Cursor, Number, Query, takes
 from rescind.api.services import services
+from rescind.api.terms import Wanted, targets, terms
 from rescind.api.waiting import preferred_wait, waiting_room
 from rescind.domain.states import State
 from rescind.domain.task import Task
@@ -51,8 +52,9 @@ def submit(wanted: schemas.TaskRequest) -> Response:
     first = submission.known(key)
     if first is not None:
         return answers.accepted(first)
-    check_at_once(wanted.task, wanted.args)
-    task_id, _ = submission.submit(wanted.task, wanted.args, key=key)
+    how = Wanted(targets(wanted.targets), terms(wanted.commit, wanted.hold_seconds, dry_run=wanted.dry_run))
+    check_at_once(wanted.task, wanted.args, how)
+    task_id, _ = submission.submit(wanted.task, wanted.args, targets=how.targets, terms=how.terms, key=key)
     return answers.accepted(task_id)
 
 
@@ -74,11 +76,11 @@ def page(query: TasksQuery) -> Response:
 @blueprint.output(schemas.TaskDocument)
 @blueprint.doc(responses=problems(404) | {304: {"description": "The client has this very document."}})
 def show(task_id: str) -> Response:
-    """Show a task. `Prefer: wait=N` answers when it has ended, or after N seconds."""
+    """Show a task. `Prefer: wait=N` answers when it has ended or is held, or after N seconds."""
     seconds = preferred_wait()
     if seconds is None:
         return answers.tagged(task_document(services().submission.get(task_id)))
-    task = _wait(task_id, seconds)
+    task = _wait(task_id, seconds, or_held=True)
     return _applied(answers.tagged(task_document(task)), seconds)
 
 
@@ -88,6 +90,19 @@ def show(task_id: str) -> Response:
 def stop(task_id: str) -> Response:
     """Stop a task: it will never commit. `Prefer: wait=N` answers when its rollback is proven."""
     answers.ask_to_stop(task_id)
+    seconds = preferred_wait()
+    if seconds is None:
+        return answers.accepted(task_id)
+    _wait(task_id, seconds)
+    return _applied(answers.accepted(task_id), seconds)
+
+
+@blueprint.post("/<task_id>/commit")
+@blueprint.output(schemas.TaskDocument, 202)
+@blueprint.doc(responses=problems(404, 409))
+def commit(task_id: str) -> Response:
+    """Commit a held task. `Prefer: wait=N` answers when every marker was seen."""
+    answers.ask_to_commit(task_id)
     seconds = preferred_wait()
     if seconds is None:
         return answers.accepted(task_id)
@@ -156,9 +171,9 @@ def _place(cursor: str) -> tuple[datetime, str]:
         raise cursors.unusable() from None
 
 
-def _wait(task_id: str, seconds: int) -> Task:
+def _wait(task_id: str, seconds: int, *, or_held: bool = False) -> Task:
     with waiting_room().seat():
-        return waiting_room().wait(services().submission, task_id, seconds)
+        return waiting_room().wait(services().submission, task_id, seconds, or_held=or_held)
 
 
 def _applied(response: Response, seconds: int) -> Response:

@@ -12,6 +12,7 @@ from threading import BoundedSemaphore
 from flask import current_app, request
 
 from rescind.api.problems import Refusal
+from rescind.domain.states import State
 from rescind.domain.task import Task
 from rescind.errors import LedgerUnavailable
 from rescind.tasks.submission import Submission
@@ -46,9 +47,12 @@ class WaitingRoom:
         finally:
             self._seats.release()
 
-    def wait(self, submission: Submission, task_id: str, seconds: float | None = None) -> Task:
+    def wait(
+        self, submission: Submission, task_id: str, seconds: float | None = None, *, or_held: bool = False
+    ) -> Task:
         """The task once it has ended, or as it is after `seconds` (at most the longest). Raises UnknownId.
 
+        With `or_held` a task that waits for a person is answered too: nothing happens to it by itself.
         A ledger that is away for a moment is waited for: the task has been accepted, and its id is not yet told.
         """
         longest = self.longest_seconds if seconds is None else min(seconds, self.longest_seconds)
@@ -56,7 +60,8 @@ class WaitingRoom:
         while True:
             try:
                 task = submission.get(task_id)
-                if task.state.done or time.monotonic() >= until:
+                held = or_held and task.state is State.prepared and not task.stop_requested
+                if task.state.done or held or time.monotonic() >= until:
                     return task
             except LedgerUnavailable:
                 if time.monotonic() >= until:

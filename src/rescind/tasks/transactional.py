@@ -186,7 +186,8 @@ class Transaction:
         Raises TypeError or ValueError for a count that is no whole number of 64 bits.
         """
         added = _whole(rows)
-        self._work.written[self._work.numbers(target)[0]] += added
+        if added:  # a task that only tells its phase need not write to `default`
+            self._work.written[self._work.numbers(target)[0]] += added
         self._tell(added, phase, rows_total, bytes, bytes_total)
 
     def _tell(

@@ -149,7 +149,7 @@ def test_case_04_rejects_as_json_and_csv(service: Service) -> None:
 @pytest.mark.parametrize(
     "query",
     [
-        *("target=x", "targets=x", "commit=auto", "dry_run=true", "mode=append", "key=a", "columns=a", "on_error=skip"),
+        *("target=x", "targets=x", "committed=auto", "dry=true", "mode=append", "key=a", "columns=a", "on_error=skip"),
         *("max_rejects=1", "null=NA", "format=csv", "writers=2", "anything=1", "create=maybe", "create=1", "create="),
     ],
 )

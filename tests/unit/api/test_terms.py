@@ -1,0 +1,207 @@
+"""Where a task writes and how it ends: what requests may say of it, and what is refused at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.support.surface import FILE, ITEMS, NAMES, Surface, document, surface
+
+from rescind.domain.states import State
+from rescind.testing.memory import MemoryTarget
+
+
+@pytest.fixture
+def s(tmp_path: Path) -> Iterator[Surface]:
+    with surface(tmp_path) as made:
+        yield made
+
+
+def refused(answer: Any, status: int = 422) -> dict[str, Any]:
+    """The problem, and that nothing was accepted."""
+    assert answer.status_code == status, answer.text
+    return document(answer)
+
+
+def named(problem: dict[str, Any]) -> set[str]:
+    return {error["name"] for error in problem["errors"]}
+
+
+@pytest.mark.parametrize(
+    ("query", "parameter"),
+    [
+        ("commit=manual&dry_run=true", "dry_run"),
+        ("hold_seconds=5", "hold_seconds"),
+        ("commit=auto&hold_seconds=5", "hold_seconds"),
+        ("commit=manual&hold_seconds=0", "hold_seconds"),
+        ("commit=manual&hold_seconds=86401", "hold_seconds"),
+        ("commit=later", "commit"),
+        ("dry_run=yes", "dry_run"),
+        ("target=default&targets=archive", "targets"),
+        ("target=nowhere", "target"),
+        ("targets=default,nowhere", "targets"),
+        ("targets=default,default", "targets"),
+        ("targets=default,", "targets"),
+        ("writers=0", "writers"),
+        ("writers=17", "writers"),
+        ("writers=2&target=plain", "writers"),
+        ("commit=manual&target=plain", "commit"),
+        ("commit=manual&targets=default,plain", "commit"),
+    ],
+)
+def test_what_is_refused_names_its_parameter(s: Surface, query: str, parameter: str) -> None:
+    assert named(refused(s.load(query))) == {parameter}
+    assert document(s.call("GET", "/v1/tasks"))["tasks"] == []
+
+
+@pytest.mark.parametrize(
+    ("body", "parameter"),
+    [
+        ({"commit": "manual", "dry_run": True}, "dry_run"),
+        ({"hold_seconds": 5}, "hold_seconds"),
+        ({"targets": []}, "targets"),
+        ({"targets": ["nowhere"]}, "targets"),
+        ({"targets": ["default", "default"]}, "targets"),
+        ({"targets": ["plain"], "commit": "manual"}, "commit"),
+    ],
+)
+def test_the_body_of_a_task_likewise(s: Surface, body: dict[str, Any], parameter: str) -> None:
+    answer = s.call("POST", "/v1/tasks", json={"task": "generate", "args": {"rows": 3}} | body)
+    assert named(refused(answer)) == {parameter}
+
+
+def test_the_reason_is_the_cards(s: Surface) -> None:
+    card = s.core.targets["plain"].capabilities()
+    for query in ("commit=manual&target=plain", "writers=2&target=plain"):
+        assert card.two_phase.reason.rstrip(".") in refused(s.load(query))["detail"]
+
+
+def test_at_most_one_of_several_may_lack_two_phase(s: Surface) -> None:
+    s.replace("archive", MemoryTarget("archive", s.operators["archive"].address, two_phase=False))
+    problem = refused(s.load("targets=plain,archive"))
+    assert named(problem) == {"targets"}
+    assert "at most one" in problem["detail"]
+    s.accepted("targets=default,archive")
+
+
+def test_a_table_that_one_target_lacks_is_named_with_it(s: Surface) -> None:
+    s.load("create=true&target=archive", table="more")
+    s.work()
+    problem = refused(s.load("targets=archive,default", table="more"), 404)
+    assert problem["code"] == "unknown-table"
+    assert "default" in problem["detail"]
+    assert "archive" not in problem["detail"]
+    s.accepted("targets=archive,default&create=true", table="more")
+
+
+def test_a_header_that_one_target_does_not_fit(s: Surface) -> None:
+    s.load("create=true&target=archive", table="more", content=b"id,other\n1,x\n")
+    s.load("create=true&target=default", table="more", content=b"id,name\n1,x\n")
+    s.work()
+    problem = refused(s.load("targets=default,archive", table="more", content=b"id,name\n2,y\n"))
+    assert problem["code"] == "unknown-column"
+
+
+def test_columns_whose_types_differ(s: Surface) -> None:
+    s.load("create=true&target=archive", table="more", content=b"id,name\n1,2\n")
+    s.load("create=true&target=default", table="more", content=b"id,name\n1,x\n")
+    s.work()
+    problem = refused(s.load("targets=default,archive", table="more", content=b"id,name\n2,3\n"))
+    assert "'name'" in problem["detail"]
+    assert problem["code"] == "invalid-arguments"
+
+
+def test_a_target_that_does_not_answer_is_checked_by_the_attempt(s: Surface) -> None:
+    s.replace("archive", MemoryTarget("archive", "/nowhere/socket"))
+    s.accepted("targets=default,archive")
+
+
+def test_a_task_of_ones_own_has_the_targets_of_its_definition(s: Surface) -> None:
+    body = {"task": "place-orders", "args": {"count": 1}, "targets": ["archive"]}
+    answer = s.call("POST", "/v1/tasks", json=body)
+    assert refused(answer)["code"] == "invalid-arguments"
+
+
+def test_several_targets_get_all_rows(s: Surface) -> None:
+    task_id = s.accepted("targets=default,archive")
+    s.work()
+    document = s.task(task_id)
+    assert (document["state"], document["targets"]) == ("committed", ["default", "archive"])
+    assert (s.rows("default"), s.rows("archive"), s.rows("plain")) == (3, 3, 0)
+
+
+def test_a_target_with_several_branches_is_named_once(s: Surface) -> None:
+    task_id = s.accepted("writers=3")
+    s.work()
+    document = s.task(task_id)
+    assert (document["state"], document["targets"], document["protocol"]) == ("committed", ["default"], "two-phase")
+    assert len(document["receipt"]["branches"]) == 3
+    assert s.rows() == 3
+
+
+def test_terms_are_shown_only_where_they_are_not_the_usual(s: Surface) -> None:
+    assert s.task(s.accepted()).keys().isdisjoint({"commit", "dry_run", "hold"})
+    assert s.task(s.accepted("dry_run=true"))["dry_run"] is True
+    assert s.task(s.accepted("commit=manual"))["commit"] == "manual"
+
+
+def test_a_dry_run_says_what_it_would_have_loaded(s: Surface) -> None:
+    task_id = s.accepted("dry_run=true")
+    s.work()
+    document = s.task(task_id)
+    assert (document["state"], document["done"], document["receipt"]["rows_written"]) == ("checked", True, 3)
+    assert s.rows() == 0
+    stop = s.call("POST", f"/v1/tasks/{task_id}/stop")
+    assert (stop.status_code, stop.json["code"] if stop.json else "") == (409, "finished")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_tables_and_rows_of_each_target(s: Surface, name: str) -> None:
+    s.accepted(f"target={name}")
+    s.work()
+    assert document(s.call("GET", f"/v1/tables?target={name}")) == {"tables": [ITEMS.name]}
+    assert document(s.call("GET", f"/v1/tables/items?target={name}"))["key"] == ["id"]
+    counts = {n: document(s.call("GET", f"/v1/tables/items/count?target={n}"))["count"] for n in NAMES}
+    assert counts == {n: 3 if n == name else 0 for n in NAMES}
+    page = s.call("GET", f"/v1/tables/items/rows?limit=2&target={name}")
+    following = page.headers["Link"].partition(">")[0].lstrip("<")
+    assert [row["id"] for row in document(s.call("GET", following))["rows"]] == [3]
+    assert s.call("GET", f"/v1/tables/items/rows?target={name}", headers={"Accept": "text/csv"}).text.count("\n") == 4
+
+
+def test_clear_of_another_target(s: Surface) -> None:
+    s.accepted("targets=default,archive")
+    s.work()
+    answer = s.call("DELETE", "/v1/tables/items/rows?target=archive")
+    assert document(answer)["targets"] == ["archive"]
+    s.work()
+    assert (s.rows("default"), s.rows("archive")) == (3, 0)
+
+
+@pytest.mark.parametrize("tail", ["", "/items", "/items/count", "/items/rows"])
+def test_an_unknown_target_is_named(s: Surface, tail: str) -> None:
+    problem = refused(s.call("GET", f"/v1/tables{tail}?target=nowhere"))
+    assert named(problem) == {"target"}
+    assert all(name in problem["detail"] for name in NAMES)
+
+
+def test_targets_show_their_whole_card(s: Surface) -> None:
+    shown = document(s.call("GET", "/v1/targets"))["targets"]
+    assert [target["name"] for target in shown] == list(NAMES)
+    card = shown[2]["capabilities"]
+    assert card["two_phase"]["grade"] == "refused"
+    assert card["bulk_load"]["reason"]
+    assert card["warnings"] == []
+
+
+def test_an_idempotency_key_is_of_the_terms_too(s: Surface) -> None:
+    def send(query: str) -> Any:
+        headers = {"Idempotency-Key": "k"}
+        return s.call("POST", f"/v1/tables/items/rows?{query}", data=FILE, content_type="text/csv", headers=headers)
+
+    first = send("commit=manual")
+    assert send("commit=manual").json == first.json
+    assert send("").status_code == 422
+    assert s.state(document(first)["id"]) is State.queued
