@@ -11,6 +11,7 @@ import base64
 import io
 import json
 import math
+import re
 from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from datetime import date, datetime, time
 from decimal import Decimal
@@ -21,7 +22,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import csv
 
-from rescind.domain import forms
+from rescind.domain import decimals, forms
 from rescind.domain.schema import Type
 
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
@@ -81,7 +82,7 @@ def from_plain(value: Any, kind: Type) -> Any:
         case Type.binary:
             return base64.b64decode(value, validate=True)
         case Type.decimal:
-            return f"{_finite(Decimal(value)):f}"
+            return _plain_decimal(value)
         case Type.uuid:
             return str(UUID(value))
         case _:
@@ -95,10 +96,10 @@ def _moment(value: str, *, with_zone: bool) -> datetime:
     return moment
 
 
-def _finite(number: Decimal) -> Decimal:
-    if not number.is_finite():
-        raise ValueError("no place in an order")
-    return number
+def _plain_decimal(value: str) -> str:
+    if not re.fullmatch(decimals.PLAIN, value):
+        raise ValueError("not a decimal as it travels")
+    return value
 
 
 def _joined(batch: pa.RecordBatch, separator: str, json_columns: Container[str]) -> bytes:

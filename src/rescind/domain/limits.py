@@ -96,6 +96,18 @@ def shown(values: Values, row: int) -> str:
     return shorten(str(value.cast(pa.string())[0].as_py()))
 
 
+def limit_text(kind: Type, number: int) -> str:
+    """The limit as a person reads it; a number where it is out of the calendar's years."""
+    try:
+        if kind is Type.date:
+            return (date(1970, 1, 1) + timedelta(days=number)).isoformat()
+        if kind in (Type.timestamp, Type.timestamptz):
+            return (_EPOCH + timedelta(microseconds=number)).replace(tzinfo=None).isoformat(" ")
+    except OverflowError:
+        pass
+    return str(number)
+
+
 def _offences(rules: tuple[Rule, ...], values: Values) -> dict[int, str]:
     """Per row the first rule that it breaks."""
     found: dict[int, str] = {}
@@ -147,17 +159,19 @@ def _forms(kind: Type) -> tuple[Rule, ...]:
 
 def _range(column: Column) -> Iterator[Rule]:
     kind, low, high = column.type, column.limits.low, column.limits.high
-    if (least := _bound(kind, low)) is not None:
-        yield Rule(Reason.too_small.format(limit=_limit(kind, low)), lambda values: pc.less(_numbers(values), least))
-    if (greatest := _bound(kind, high)) is not None:
-        reason = Reason.too_great.format(limit=_limit(kind, high))
+    if low is not None and (least := _bound(kind, low)) is not None:
+        yield Rule(
+            Reason.too_small.format(limit=limit_text(kind, low)), lambda values: pc.less(_numbers(values), least)
+        )
+    if high is not None and (greatest := _bound(kind, high)) is not None:
+        reason = Reason.too_great.format(limit=limit_text(kind, high))
         yield Rule(reason, lambda values: pc.greater(_numbers(values), greatest))
 
 
-def _bound(kind: Type, limit: int | None) -> pa.Scalar[Any] | None:
+def _bound(kind: Type, limit: int) -> pa.Scalar[Any] | None:
     """The limit as `_numbers` are; None also for one that no value of the type reaches."""
     try:
-        return None if limit is None else pa.scalar(limit, _NUMBERS.get(kind, pa.int64()))
+        return pa.scalar(limit, _NUMBERS.get(kind, pa.int64()))
     except (OverflowError, pa.ArrowInvalid):
         return None
 
@@ -167,19 +181,6 @@ def _numbers(values: Values) -> Values:
     if pa.types.is_integer(values.type):
         return values
     return values.view(pa.int32() if pa.types.is_date(values.type) else pa.int64())
-
-
-def _limit(kind: Type, number: int | None) -> str:
-    """The limit as a person reads it; a number where it is out of the calendar's years."""
-    assert number is not None
-    try:
-        if kind is Type.date:
-            return (date(1970, 1, 1) + timedelta(days=number)).isoformat()
-        if kind in (Type.timestamp, Type.timestamptz):
-            return (_EPOCH + timedelta(microseconds=number)).replace(tzinfo=None).isoformat(" ")
-    except OverflowError:
-        pass
-    return str(number)
 
 
 def _seconds(column: Column) -> Iterator[Rule]:

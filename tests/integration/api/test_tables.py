@@ -35,7 +35,24 @@ def test_a_table_shows_its_columns(filled: Service) -> None:
         "declared": "VARCHAR(9)",
         "nullable": False,
         "optional": True,
+        "limits": {},
     }
+
+
+def test_rows_of_every_type_go_through_a_page_to_the_next(service: Service) -> None:
+    service.sql("CREATE TABLE e (u BIGINT UNSIGNED, m TIME, z TIMESTAMPTZ, d NUMERIC, j JSON TEXT, k UUID PRIMARY KEY)")
+    key = "0192f0c0-0000-7000-8000-00000000abc"
+    odd = '{"a": 1e400, "a": 123456789012345678901.50}'
+    row = (7, "01:02:03.5", "2024-01-01 00:00:00+00:00", 1.25, odd)
+    for n in range(3):
+        service.sql("INSERT INTO e VALUES (?, ?, ?, ?, ?, ?)", *row, f"{key}{n}")
+    page = service.client.get("/v1/tables/e/rows?limit=2")
+    said = f'{{"u":7,"m":"01:02:03.500000","z":"2024-01-01T00:00:00Z","d":"1.25","j":{odd},"k":"{key}'
+    assert page.text.startswith(f'{{"rows":[{said}0"}},{said}1"}}],"next":"')
+    rest = service.client.get(page.links["next"]["url"])
+    assert rest.text == f'{{"rows":[{said}2"}}],"next":null}}\n'
+    columns = service.client.get("/v1/tables/e").json()["columns"]
+    assert (columns[0]["type"], columns[0]["limits"]) == ("unsigned", {"maximum": 2**63 - 1})
 
 
 def test_count(filled: Service) -> None:

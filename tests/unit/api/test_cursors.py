@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from rescind.api import cursors
 from rescind.errors import InvalidArguments
 
-VALUES = st.text(st.characters(codec="utf-8")) | st.integers(-(2**63), 2**63 - 1)
+VALUES = st.text(st.characters(codec="utf-8")) | st.integers(-(2**63), 2**64 - 1)
 
 
 @given(st.lists(VALUES, min_size=1, max_size=3))
@@ -21,7 +21,9 @@ def test_anything_else_is_refused(text: str) -> None:
         cursors.decode(text, 2)
 
 
-@pytest.mark.parametrize("place", [["a"], ["a", "b", "c"], ["a", None], ["a", ["b"]], ["a", 2**63], ["a", {}]])
+@pytest.mark.parametrize(
+    "place", [["a"], ["a", "b", "c"], ["a", None], ["a", ["b"]], ["a", 2**64], ["a", -(2**63) - 1], ["a", {}]]
+)
 def test_another_lists_cursor_is_refused(place: list[object]) -> None:
     with pytest.raises(InvalidArguments):
         cursors.decode(cursors.encode(place), 2)

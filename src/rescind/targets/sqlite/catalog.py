@@ -154,7 +154,9 @@ def _rowid(table: Table) -> list[str]:
 
 
 def _parameter(value: object) -> object:
-    """As the writer stores it."""
+    """As the writer stores it. Raises InvalidArguments for a number that SQLite has not."""
+    if isinstance(value, int) and not -(2**63) <= value < 2**63:
+        raise InvalidArguments(f"{value} is beyond SQLite's 64 bits.")
     if isinstance(value, datetime):
         return (value if value.tzinfo is None else value.astimezone(UTC)).isoformat(" ")
     return value.isoformat() if isinstance(value, date | time) else value

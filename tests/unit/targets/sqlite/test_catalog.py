@@ -84,8 +84,9 @@ def test_rows_in_the_order_of_a_key_of_two_columns_page_by_page(catalog: SQLiteC
     sql("INSERT INTO k VALUES (1, 'y', 2), (2, 'x', 2), (3, 'z', 1), (4, 'a', 3)")
     assert [row[1:] for row in rows(catalog, "k")] == [("z", 1), ("x", 2), ("y", 2), ("a", 3)]
     assert [row[1:] for row in rows(catalog, "k", limit=2, after=[1, "z"])] == [("x", 2), ("y", 2)]
-    with pytest.raises(InvalidArguments):
-        rows(catalog, "k", after=[1])
+    for after in ([1], [2**63, "x"]):
+        with pytest.raises(InvalidArguments):
+            rows(catalog, "k", after=after)
 
 
 def test_rows_without_a_key_are_in_the_rowids_order_whatever_index_covers_them(
