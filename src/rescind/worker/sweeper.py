@@ -116,12 +116,12 @@ class Sweeper:
         with self.ledger.read() as connection:
             active = tasks.in_states(connection, State.running, State.prepared, State.committing, State.aborting)
             clock = ledger_clock(connection)
-        tasks_of_mine = [task for task in active if mine(task)]
+        # Those of one target first: they need nobody else, and a target that is down is to hold up nobody.
+        tasks_of_mine = sorted((task for task in active if mine(task)), key=lambda task: len(set(task.targets)))
+        down: set[str] = set()
         for task in tasks_of_mine:
-            if task.state is State.prepared:
-                self._release(task, clock)
-            else:
-                self._step(task, beats, stops)
+            if down.isdisjoint(task.targets) and not self._tend(task, clock, beats, stops):
+                down.update(task.targets[1:])
         names = {task.id for task in tasks_of_mine}
         beats.keep(names)
         stops.keep(names)
@@ -132,13 +132,20 @@ class Sweeper:
         with self.ledger.write():
             return time.monotonic() - begun < self.lease_seconds / 2
 
-    def _release(self, task: Task, clock: datetime) -> None:
-        """A held task that somebody wants stopped, or that nobody has committed in time."""
-        if task.stop_requested or (task.hold_until is not None and task.hold_until <= clock):
-            log.info("sweep.releases", task=task.id, attempt=task.attempt, stop=task.stop_requested)
-            self._try(task, lambda: self.recovery.release(task))
+    def _tend(self, task: Task, clock: datetime, beats: Unchanged, stops: Unchanged) -> bool:
+        """Do what the task needs; False where one of its targets does not answer."""
+        if task.state is State.prepared:
+            return self._release(task, clock)
+        return self._step(task, beats, stops)
 
-    def _step(self, task: Task, beats: Unchanged, stops: Unchanged) -> None:
+    def _release(self, task: Task, clock: datetime) -> bool:
+        """A held task that somebody wants stopped, or that nobody has committed in time."""
+        if not task.stop_requested and (task.hold_until is None or task.hold_until > clock):
+            return True
+        log.info("sweep.releases", task=task.id, attempt=task.attempt, stop=task.stop_requested)
+        return self._try(task, lambda: self.recovery.release(task))
+
+    def _step(self, task: Task, beats: Unchanged, stops: Unchanged) -> bool:
         silent = beats.seconds(task.id, (task.state, task.attempt, task.beat)) >= self.lease_seconds
         # A rollback that comes on obeys: InnoDB's may take as long as the rows took to write.
         undoing = task.beat if task.state is State.aborting else None
@@ -146,18 +153,21 @@ class Sweeper:
         dead = silent or worker_is_gone(task) or task.worker is None  # that of a held task has left it
         disobeys = task.stop_requested and asked >= STOP_SECONDS
         if not dead and not disobeys:
-            return
+            return True
         log.info("sweep.takes-over", task=task.id, attempt=task.attempt, state=task.state, dead=dead)
-        self._try(task, lambda: self._take_over(task, lost=dead))
+        return self._try(task, lambda: self._take_over(task, lost=dead))
 
-    def _try(self, task: Task, act: Callable[[], object]) -> None:
+    def _try(self, task: Task, act: Callable[[], object]) -> bool:
+        """False where a target does not answer; what is waited for is then told with the task."""
         try:
             act()
         except (TargetUnavailable, TargetBusy, Undecided) as error:
             with self.ledger.write() as connection:
                 transitions.wait_for(connection, task, str(error))
+            return not isinstance(error, TargetUnavailable)
         except RescindError as error:
             log.warning("sweep.undecided", task=task.id, attempt=task.attempt, error=str(error))
+        return True
 
     def _take_over(self, task: Task, *, lost: bool) -> None:
         match task.state:
