@@ -28,6 +28,8 @@ ARROW: dict[Type, pa.DataType] = {
 }
 
 _compute: Any = compute  #: its type hints know no constants
+_FIRST = pa.scalar("0001-01-01").cast(pa.timestamp("us"))
+_LAST = pa.scalar("9999-12-31 23:59:59.999999").cast(pa.timestamp("us"))
 
 
 def conform(values: pa.Array[Any], kind: Type) -> pa.Array[Any]:
@@ -42,6 +44,13 @@ def times_of_day(text: pa.Array[Any]) -> pa.Array[Any]:
     """Text `HH:MM[:SS[.ffffff]]` as times, for which Arrow has no cast. Raises pa.ArrowInvalid."""
     instants: pa.Array[Any] = _compute.binary_join_element_wise("1970-01-01 ", text, "").cast(pa.timestamp("us"))
     return instants.view(pa.int64()).view(pa.time64("us"))
+
+
+def in_calendar(values: pa.Array[Any]) -> bool:
+    """Whether all dates or times are in the years 1 to 9999, which Python and most databases have."""
+    first, last = _FIRST.cast(values.type), _LAST.cast(values.type, safe=False)
+    within = _compute.and_(_compute.greater_equal(values, first), _compute.less_equal(values, last))
+    return bool(_compute.all(within, min_count=0).as_py())
 
 
 def octets(text: pa.Array[Any]) -> npt.NDArray[np.uint8]:

@@ -126,8 +126,10 @@ def _is_int64(number: Decimal) -> bool:
 
 def _is_double(number: Decimal) -> bool:
     """Powers of ten near the ends of a double's range have fewer digits: they are left out."""
-    digits = len(number.as_tuple().digits)
-    return number.is_finite() and digits <= _DOUBLE_DIGITS and (not number or abs(number.adjusted()) <= _DOUBLE_POWERS)
+    if not number.is_finite():
+        return False
+    digits = "".join(map(str, number.as_tuple().digits)).rstrip("0")
+    return len(digits) <= _DOUBLE_DIGITS and (not number or abs(number.adjusted()) <= _DOUBLE_POWERS)
 
 
 def _fraction(number: Decimal, scale: int) -> int:

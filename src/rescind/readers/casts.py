@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from rescind.domain import decimals, forms, limits
-from rescind.domain.arrow import ARROW, times_of_day
+from rescind.domain.arrow import ARROW, in_calendar, times_of_day
 from rescind.domain.rejects import Reason
 from rescind.domain.schema import Column, Type
 
@@ -44,8 +44,6 @@ _TIMESTAMP_LENGTHS = pa.array([16, 19, *range(21, 27)], pa.int32())
 _TIME_LENGTHS = pa.array([5, 8, *range(10, 16)], pa.int32())
 _INTEGERS = {Type.integer: (-(2**63), 2**63), Type.unsigned: (0, 2**64)}
 _INTEGER_DIGITS = 20
-_FIRST = pa.scalar("0001-01-01").cast(pa.timestamp("us"))
-_LAST = pa.scalar("9999-12-31 23:59:59.999999").cast(pa.timestamp("us"))
 
 Values: TypeAlias = "pa.Array[Any]"
 
@@ -151,13 +149,7 @@ def _lengths_in(text: pa.StringArray, lengths: pa.Int32Array) -> bool:
 
 def _in_years(values: Values) -> Values | None:
     """Year 0 is no year of any database here, nor of Python's; an offset may lead there, or beyond 9999."""
-    if pa.types.is_date(values.type):
-        in_range: pa.BooleanArray = pc.greater_equal(values, _FIRST.cast(values.type))
-    else:
-        in_range = pc.and_(
-            pc.greater_equal(values, _FIRST.cast(values.type)), pc.less_equal(values, _LAST.cast(values.type))
-        )
-    return values if pc.all(in_range, min_count=0).as_py() else None
+    return values if in_calendar(values) else None
 
 
 def _whole_decimal(text: pa.StringArray) -> Values | None:

@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from rescind.domain.arrow import ARROW, times_of_day
+from rescind.domain.arrow import ARROW, in_calendar, times_of_day
 from rescind.domain.schema import Column, Table, Type
 from rescind.targets.sqlite.failures import translated
 
@@ -58,7 +58,7 @@ def _typed(kind: Type, values: Sequence[Any]) -> pa.Array[Any]:
         case Type.unsigned:
             return _integers(values).cast(ARROW[kind])
         case Type.date | Type.timestamp | Type.timestamptz:
-            return pa.array(values, pa.string()).cast(ARROW[kind])
+            return _in_calendar(pa.array(values, pa.string()).cast(ARROW[kind]))
         case Type.time:
             return times_of_day(pa.array(values, pa.string()))
         case Type.decimal:
@@ -67,6 +67,12 @@ def _typed(kind: Type, values: Sequence[Any]) -> pa.Array[Any]:
             return pa.array([v.encode() if isinstance(v, str) else v for v in values], pa.binary())
         case _:
             return pa.array(values, ARROW[kind])
+
+
+def _in_calendar(values: pa.Array[Any]) -> pa.Array[Any]:
+    if not in_calendar(values):
+        raise TypeError("a year that Python does not have")
+    return values
 
 
 def _integers(values: Sequence[Any]) -> pa.Array[Any]:

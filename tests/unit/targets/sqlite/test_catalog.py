@@ -177,6 +177,7 @@ def test_keys_of_every_type_lead_from_page_to_page(
         ("BOOL", 7, "7"),
         ("DATE", "31.12.2020", "31.12.2020"),
         ("DATE", 1577836800, "1577836800"),
+        ("DATE", "0000-01-01", "0000-01-01"),
         ("TIMESTAMP", "2020-01-01T00:00:00Z", "2020-01-01T00:00:00Z"),
         ("TEXT", b"\0\xff", "00ff"),
         ("INT UNSIGNED", -1, "-1"),

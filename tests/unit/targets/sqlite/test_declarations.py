@@ -84,13 +84,15 @@ def test_what_passes_as_text_comes_out_of_an_unknown_declaration_as_it_went_in(
         assert str(fresh("STRING", text)) == text
 
 
-@given(number=st.decimals(allow_nan=False, allow_infinity=False))
+@given(number=st.decimals(allow_nan=False, allow_infinity=False) | st.decimals(-(10**12), 10**12, places=9))
 def test_what_passes_as_decimal_comes_out_the_same_number(fresh: Callable[[str, object], Any], number: Decimal) -> None:
     if violation(Column("x", Type.decimal, "NUMERIC", limits=limits_of("NUMERIC")), pa.array([str(number)])) is None:
         assert Decimal(repr(fresh("NUMERIC", str(number)))) == number
 
 
-@pytest.mark.parametrize("text", ["9223372036854775807", "-9223372036854775808", "123456789012.345", "1e290", "0.00"])
+@pytest.mark.parametrize(
+    "text", ["9223372036854775807", "-9223372036854775808", "123456789012.345", "1e290", "0.00", "1000000000.0000000"]
+)
 def test_decimals_that_an_integer_or_a_double_is_exactly_pass(text: str) -> None:
     assert violation(Column("x", Type.decimal, "", limits=Limits(number=True)), pa.array([text])) is None
 
