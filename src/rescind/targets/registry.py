@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Literal
 
 from sqlalchemy import URL
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError
 
 from rescind.errors import ConfigurationError, TargetUnavailable
 from rescind.targets.sqlite.target import SQLiteTarget
 from rescind.targets.target import Target
+from rescind.urls import database_url
+
+TwoPhase = Literal["auto", "never"]
 
 
 class TargetRegistry(Mapping[str, Target]):
@@ -52,25 +54,40 @@ def _takes_several(target: Target) -> bool:
         return False
 
 
-def open_targets(urls: Mapping[str, str]) -> TargetRegistry:
-    """The targets of those URLs, without connecting. Raises ConfigurationError, which never shows a password."""
-    return TargetRegistry({name: _open(name, url) for name, url in urls.items()})
+def open_targets(urls: Mapping[str, str], two_phase: TwoPhase = "auto") -> TargetRegistry:
+    """The targets of those URLs, without connecting. Raises ConfigurationError, which never shows a password.
+
+    `two_phase` is the setting of that name: whether a single MySQL branch is prepared first.
+    """
+    return TargetRegistry({name: _open(name, url, two_phase) for name, url in urls.items()})
 
 
-def _open(name: str, text: str) -> Target:
+def _open(name: str, text: str, two_phase: TwoPhase) -> Target:
     try:
-        url = make_url(text)
-    except (ArgumentError, ValueError):
-        # The text itself is left out, and the cause with it: a password may stand in either.
-        raise ConfigurationError(f"The URL of target {name} cannot be read.") from None
-    match url.drivername:
-        case "sqlite" | "sqlite+pysqlite":
+        url = database_url(text)
+    except ValueError as error:
+        raise ConfigurationError(f"The URL of target {name} cannot be read: {error}.") from None
+    # A driver is imported where a URL needs it: most installations have one kind, and each costs start-up time.
+    match url.get_backend_name():
+        case "postgresql":
+            from rescind.targets.postgresql.target import PostgreSQLTarget  # noqa: PLC0415
+
+            return PostgreSQLTarget(name, _server(name, url))
+        case "mysql":
+            from rescind.targets.mysql.target import MySQLTarget  # noqa: PLC0415
+
+            return MySQLTarget(name, _server(name, url), two_phase)
+        case _:
             return SQLiteTarget(name, _file(name, url))
-        case other:
-            raise ConfigurationError(f"Target {name}: no target can be made of {other}:// (there is: sqlite:///FILE).")
 
 
 def _file(name: str, url: URL) -> Path:
     if url.query or url.host or not url.database or url.database == ":memory:" or url.database.startswith("file:"):
         raise ConfigurationError(f"Target {name}: an SQLite target is a plain file, sqlite:///FILE, without options.")
     return Path(url.database).absolute()
+
+
+def _server(name: str, url: URL) -> URL:
+    if not url.database:
+        raise ConfigurationError(f"Target {name}: the URL names no database ({url.get_backend_name()}://…/DATABASE).")
+    return url

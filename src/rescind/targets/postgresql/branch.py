@@ -1,0 +1,225 @@
+"""One task's transaction in PostgreSQL."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+
+import psycopg
+import sqlalchemy as sa
+from psycopg.pq import TransactionStatus
+
+from rescind.domain.branch import BranchId, MarkerKind, Protocol
+from rescind.domain.schema import Table
+from rescind.errors import TargetConflict, TargetRefused, TransactionBroken, UnknownColumn
+from rescind.targets import marker
+from rescind.targets.guarded import GuardedConnection
+from rescind.targets.postgresql import preflight, relations, sql
+from rescind.targets.postgresql.failures import translated
+from rescind.targets.postgresql.guard import BranchConnection
+from rescind.targets.postgresql.relations import Cursor
+from rescind.targets.postgresql.session import ANSWER_SECONDS, SessionName
+from rescind.targets.postgresql.writer import PostgreSQLWriter, savepoint
+from rescind.targets.statements import StatementGuard, TableName
+
+_CANCEL_SECONDS = 5.0
+_OPEN = (TransactionStatus.INTRANS, TransactionStatus.INERROR)
+
+_LOCKS = """
+SELECT c.oid::regclass::text, string_agg(DISTINCT l.mode, ', ') FROM pg_catalog.pg_locks l
+JOIN pg_catalog.pg_class c ON c.oid = l.relation
+WHERE l.pid = pg_catalog.pg_backend_pid() AND l.granted AND c.relkind IN ('r', 'p') AND l.mode <> 'AccessShareLock'
+GROUP BY c.oid ORDER BY 1
+"""
+
+
+class PostgreSQLBranch:
+    """A branch: one session, one transaction, in one phase or two."""
+
+    def __init__(
+        self, branch: BranchId, protocol: Protocol, connection: BranchConnection, session: SessionName
+    ) -> None:
+        self.id = branch
+        self.session = str(session)
+        self._protocol = protocol
+        self._connection = connection
+        self._guard = StatementGuard("postgres")
+        self._checked: set[TableName] = set()
+        self._transaction = ""
+        self._marked = False
+        self._prepare_sent = False
+        self._sql: GuardedConnection | None = None
+
+    def start(self) -> None:
+        """Begin the transaction, and note its number, which will prove it."""
+        with translated():
+            # Connecting SQLAlchemy rolls back once: it must be done before there is anything to roll back.
+            self._sql = GuardedConnection(_engine(self._connection), self._guard)
+            cursor = psycopg.Cursor(self._connection)
+            preflight.expect_durable(cursor)
+            cursor.execute("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE")
+            self._transaction = _number(cursor)
+            self._connection.begun = True
+            self._connection.check_tables = self._check_tables
+
+    def connection(self) -> sa.Connection:
+        """The transaction for the task's own statements, each of them looked at before it is sent."""
+        assert self._sql is not None
+        self._connection.guard = self._guard
+        return self._sql
+
+    def create_table(self, table: Table) -> None:
+        """Make the table. Raises TargetConflict if it is there, TargetRefused for what PostgreSQL will not have."""
+        statement = sql.create_table(table)
+        with self._own() as cursor, savepoint(cursor, "rescind_table"):
+            taken = TargetConflict(f"Table {table.name} is there already: somebody else has just made it.")
+            if relations.find(cursor, [table.name]) is not None:
+                raise taken
+            try:
+                cursor.execute(statement)
+            except (psycopg.errors.DuplicateTable, psycopg.errors.UniqueViolation) as error:
+                raise taken from error
+            except psycopg.errors.SyntaxErrorOrAccessRuleViolation as error:
+                raise TargetRefused(f"PostgreSQL: {error.diag.message_primary}.") from error
+
+    def clear_table(self, table: str) -> int:
+        """Delete all rows; returns how many. Raises UnknownTable, TargetRefused."""
+        with self._own() as cursor, savepoint(cursor, "rescind_clear"):
+            relation = relations.to_be_written(cursor, table)
+            return cursor.execute(f"DELETE FROM {relation.sql}").rowcount
+
+    def writer(self, table: Table, columns: Sequence[str]) -> PostgreSQLWriter:
+        """A writer for those columns. Raises UnknownTable, UnknownColumn, TargetRefused."""
+        found = [table.column(name) for name in columns]
+        for name, column in zip(columns, found, strict=True):
+            if column is None:
+                raise UnknownColumn(f"Table {table.name} has no column {name!r}.")
+        with self._own() as cursor:
+            relation = relations.to_be_written(cursor, table.name)
+        go_on = self._connection.expect_alive
+        return PostgreSQLWriter(self._own, go_on, relation.sql, [column for column in found if column])
+
+    def write_marker(self, rows: int, checksum: str) -> None:
+        """Prove the transaction, then write the marker. Raises TransactionBroken, StatementRefused."""
+        self._guard.check()
+        with self._own() as cursor:
+            if _number(cursor) != self._transaction:
+                raise TransactionBroken(f"{self.id} is not the transaction that was begun.")
+            insert = sa.insert(marker.marker).values(marker.values(self.id, MarkerKind.marker, rows, checksum))
+            assert self._sql is not None
+            try:
+                self._sql.execute(insert)
+            except sa.exc.DBAPIError as error:
+                raise error.orig or error from error
+            self._marked = True
+
+    def check_constraints(self) -> None:
+        """Check deferred constraints and constraint triggers now."""
+        with self._own() as cursor:
+            cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+
+    def locks(self) -> str:
+        """The tables and the modes of the locks on them; each written row is locked too."""
+        with self._own() as cursor:
+            found = cursor.execute(_LOCKS).fetchall()
+        return "; ".join(f"{table}: {modes} and its written rows" for table, modes in found)
+
+    def prepare(self) -> None:
+        """PREPARE TRANSACTION; deferred constraints are checked here. Raises TransactionBroken where it is not done."""
+        if self._protocol is not Protocol.two_phase:
+            raise TransactionBroken(f"{self.id} was opened for one phase: it cannot be prepared.")
+        self._expect_marked()
+        with self._own() as cursor:
+            self._prepare_sent = True
+            self._finish(cursor, f"PREPARE TRANSACTION {sql.literal(str(self.id))}", "PREPARE TRANSACTION")
+
+    def commit(self) -> None:
+        """COMMIT, or COMMIT PREPARED. Raises TransactionBroken where PostgreSQL rolled back instead."""
+        if self._prepare_sent:
+            with translated():
+                psycopg.Cursor(self._connection).execute(f"COMMIT PREPARED {sql.literal(str(self.id))}")
+            return
+        self._expect_marked()
+        with self._own() as cursor:
+            self._finish(cursor, "COMMIT", "COMMIT")
+
+    def rollback(self) -> None:
+        """Take everything back; where that fails the connection is closed, which does the same but to a prepared."""
+        self._connection.guard = None
+        self._connection.patience = ANSWER_SECONDS
+        try:
+            cursor = psycopg.Cursor(self._connection)
+            if self._connection.info.transaction_status in _OPEN:
+                cursor.execute("ROLLBACK")
+            elif self._prepare_sent:
+                with suppress(psycopg.errors.UndefinedObject):  # it was not prepared, or is decided
+                    cursor.execute(f"ROLLBACK PREPARED {sql.literal(str(self.id))}")
+        except psycopg.Error:
+            self._end()
+
+    def cancel(self) -> None:
+        """Cancel the running statement, let no other start and no further rows be sent."""
+        self._connection.cancelled = True
+        with suppress(psycopg.Error):
+            self._connection.cancel_safe(timeout=_CANCEL_SECONDS)
+
+    def close(self) -> None:
+        """End the session: what was neither committed nor prepared is gone."""
+        self._end()
+        if self._sql is not None:
+            with suppress(sa.exc.SQLAlchemyError):
+                self._sql.release()
+            self._sql.engine.dispose()
+
+    def _end(self) -> None:
+        with suppress(psycopg.Error):
+            self._connection.close()
+
+    def _expect_marked(self) -> None:
+        if not self._marked:
+            raise TransactionBroken(f"{self.id} has no marker: it may not be committed.")
+
+    def _finish(self, cursor: Cursor, statement: str, tag: str) -> None:
+        """The transaction's last statement. A failed transaction answers ROLLBACK, and no error (PROTOCOL R7)."""
+        cursor.execute(statement)
+        if cursor.statusmessage != tag:
+            raise TransactionBroken(f"{tag} of {self.id} was answered by {cursor.statusmessage}.")
+
+    def _check_tables(self, tables: Iterable[TableName]) -> None:
+        """PROTOCOL R11 for the tables that a task's own statement writes to."""
+        new = set(tables) - self._checked
+        if not new or self._connection.info.transaction_status is TransactionStatus.INERROR:
+            return
+        cursor = psycopg.Cursor(self._connection)
+        for name in new:
+            found = relations.find(cursor, name)
+            if found is not None:  # otherwise the statement itself will say so
+                relations.check(cursor, found)
+        self._checked |= new
+
+    @contextmanager
+    def _own(self) -> Iterator[Cursor]:
+        """Run statements of ours: the guard is lifted, and errors are translated."""
+        self._connection.expect_alive()
+        guard, self._connection.guard = self._connection.guard, None
+        try:
+            with translated():
+                yield psycopg.Cursor(self._connection)
+        finally:
+            self._connection.guard = guard
+
+
+def _number(cursor: Cursor) -> str:
+    (row,) = cursor.execute("SELECT pg_current_xact_id()::text").fetchall()
+    return str(row[0])
+
+
+def _engine(connection: BranchConnection) -> sa.Engine:
+    """SQLAlchemy over the one connection; it begins, commits and resets nothing by itself."""
+    return sa.create_engine(
+        "postgresql+psycopg://",
+        creator=lambda: connection,
+        poolclass=sa.StaticPool,
+        pool_reset_on_return=None,
+        use_native_hstore=False,  # asked for in each session, and hardly ever there
+    )

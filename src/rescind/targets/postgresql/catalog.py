@@ -1,0 +1,111 @@
+"""What a database's tables are and hold, read outside any task."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import AbstractContextManager, closing, contextmanager
+from typing import Any
+
+import psycopg
+import pyarrow as pa
+
+from rescind.domain.schema import Table, hidden
+from rescind.errors import InvalidArguments
+from rescind.targets.postgresql import arrow, columns, relations, session
+from rescind.targets.postgresql.failures import translated
+from rescind.targets.postgresql.relations import Cursor, Relation
+from rescind.targets.postgresql.sql import literal, quote
+
+_TABLES = """
+SELECT DISTINCT relname FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition AND pg_catalog.pg_table_is_visible(c.oid)
+AND n.nspname = ANY (pg_catalog.current_schemas(false))
+"""
+
+_SNAPSHOT = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+
+
+class PostgreSQLCatalog:
+    """Tables of the schemas on the search path. Names are compared exactly."""
+
+    def __init__(
+        self, control: Callable[[], AbstractContextManager[psycopg.Connection[Any]]], parameters: dict[str, Any]
+    ) -> None:
+        self._control = control
+        self._parameters = parameters
+
+    def tables(self) -> list[str]:
+        """Ordinary and partitioned tables in the order of their names; views and partitions are not among them."""
+        with self._control() as connection:
+            names = [name for (name,) in psycopg.Cursor(connection).execute(_TABLES)]
+        return sorted(name for name in names if not hidden(name))
+
+    def table(self, name: str) -> Table:
+        """Its columns. Raises UnknownTable."""
+        with self._control() as connection:
+            cursor = psycopg.Cursor(connection)
+            return describe(cursor, relations.require(cursor, name))
+
+    def count(self, name: str) -> int:
+        """How many rows it has. Raises UnknownTable."""
+        with self._read() as cursor:
+            (row,) = cursor.execute(f"SELECT count(*) FROM {relations.require(cursor, name).sql}").fetchall()
+            return int(row[0])
+
+    @contextmanager
+    def rows(
+        self, name: str, *, limit: int | None = None, after: Sequence[object] | None = None
+    ) -> Iterator[Iterator[pa.RecordBatch]]:
+        """Rows in the key's order, else in the database's own, in batches of arrow.ROWS_PER_BATCH.
+
+        Raises UnknownTable, and InvalidArguments where `after` does not fit the key.
+        """
+        with self._read() as cursor:
+            relation = relations.require(cursor, name)
+            found = columns.read(cursor, relation.oid)
+            table = Table(relation.name, tuple(column for column, _ in found))
+            bases = [base for _, base in found]
+            # Closed before the connection, or the COPY would look for it when nobody expects an error any more.
+            with closing(_stream(cursor, _select(relation, table, bases, limit, after), table)) as batches:
+                yield batches
+
+    @contextmanager
+    def _read(self) -> Iterator[Cursor]:
+        """One snapshot, over a connection of its own: it may take long, and be left half-way."""
+        with translated():
+            connection = session.connect_reader(self._parameters)
+            try:
+                cursor = psycopg.Cursor(connection)
+                cursor.execute(_SNAPSHOT)
+                yield cursor
+            finally:
+                connection.close()
+
+
+def describe(cursor: Cursor, relation: Relation) -> Table:
+    """The table with its columns."""
+    return Table(relation.name, tuple(column for column, _ in columns.read(cursor, relation.oid)))
+
+
+def _stream(cursor: Cursor, select: str, table: Table) -> Generator[pa.RecordBatch, None, None]:
+    if not table.columns:
+        return
+    with translated(), cursor.copy(f"COPY ({select}) TO STDOUT (FORMAT csv)") as copy:
+        yield from arrow.batches(copy, table.columns)
+
+
+def _select(
+    relation: Relation, table: Table, bases: Sequence[str], limit: int | None, after: Sequence[object] | None
+) -> str:
+    # The blanks that fill a character(n) up are no part of its value.
+    casts = ["::text" if base == columns.PADDED else "" for base in bases]
+    shown = [quote(column.name) + cast for column, cast in zip(table.columns, casts, strict=True)]
+    statement = f"SELECT {', '.join(shown)} FROM {relation.sql}"
+    key = ", ".join(quote(column.name) for column in table.key)
+    if after is not None:
+        if not key or len(after) != len(table.key):
+            raise InvalidArguments(f"Rows of {table.name} are not found by a key of {len(after)} values.")
+        statement += f" WHERE ({key}) > ({', '.join(map(literal, after))})"
+    if key:
+        statement += f" ORDER BY {key}"
+    return statement if limit is None else f"{statement} LIMIT {int(limit)}"

@@ -1,0 +1,126 @@
+"""What must hold of a server before a task may trust it: durable, writable, reached directly, with a marker table."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg
+from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
+from sqlalchemy.schema import CreateTable
+
+from rescind.errors import TargetRefused, TargetUnavailable
+from rescind.targets import marker
+from rescind.targets.postgresql import relations
+from rescind.targets.postgresql.relations import Cursor
+
+OLDEST = 130_000  #: server_version_num; it has pg_current_xact_id()
+_DURABLE = ("on", "remote_apply")
+_REGISTER = "A new target is registered with `rescind migrate`."
+
+_DIALECT: Any = PGDialect_psycopg  # its __init__ has no type hints
+_CREATE = str(CreateTable(marker.marker, if_not_exists=True).compile(dialect=_DIALECT()))
+
+_FACTS = """
+SELECT current_setting('server_version'), current_setting('server_version_num')::int,
+    current_setting('max_prepared_transactions')::int, current_setting('fsync'), current_setting('full_page_writes'),
+    current_setting('server_encoding'), pg_is_in_recovery(), current_setting('default_transaction_read_only')::boolean,
+    pg_backend_pid()
+"""
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What the server says of itself."""
+
+    version: str
+    version_number: int
+    most_prepared: int
+    fsync: str
+    full_page_writes: str
+    encoding: str
+    recovering: bool
+    read_only: bool
+    pid: int
+
+
+def facts(cursor: Cursor) -> Facts:
+    """Ask the server. Raises psycopg.Error."""
+    (row,) = cursor.execute(_FACTS).fetchall()
+    return Facts(*row)
+
+
+def check_server(cursor: Cursor) -> Facts:
+    """See that committed and prepared work stays. Raises TargetRefused naming setting and cure, TargetUnavailable."""
+    found = facts(cursor)
+    expect_direct(cursor.connection, found.pid)
+    if found.version_number < OLDEST:
+        raise TargetRefused(f"This is PostgreSQL {found.version}; version 13 or later is needed.")
+    for name, value in (("fsync", found.fsync), ("full_page_writes", found.full_page_writes)):
+        if value != "on":
+            raise TargetRefused(f"PostgreSQL has {name} = {value}: a power cut would undo commits. Set it to on.")
+    if found.encoding == "SQL_ASCII":
+        raise TargetRefused("The database's encoding is SQL_ASCII, in which no text is known to be what it was.")
+    expect_durable(cursor)
+    if found.recovering or found.read_only:
+        reason = "a standby" if found.recovering else "default_transaction_read_only = on"
+        raise TargetUnavailable(f"PostgreSQL takes no writes now: {reason}.")
+    return found
+
+
+def expect_durable(cursor: Cursor) -> None:
+    """See that this session waits for the disk (PROTOCOL R10). Raises TargetRefused."""
+    (row,) = cursor.execute("SELECT current_setting('synchronous_commit')").fetchall()
+    if row[0] not in _DURABLE:
+        raise TargetRefused(f"PostgreSQL keeps synchronous_commit = {row[0]}; on is needed.")
+
+
+def expect_direct(connection: psycopg.Connection[Any], pid: int) -> None:
+    """See that no pooler stands between: it hands a session's statements to others' processes. Raises TargetRefused."""
+    if connection.info.backend_pid != pid:
+        text = (
+            "A pooler stands between Rescind and PostgreSQL: the session that was opened is not the one that answers."
+        )
+        raise TargetRefused(f"{text} Name the server itself, and its own port, in the target's URL.")
+
+
+def set_up(cursor: Cursor) -> None:
+    """Make the marker table if it is missing. Raises TargetRefused, TargetUnavailable."""
+    check_server(cursor)
+    if not _has_marker_table(cursor):
+        try:
+            cursor.execute(_CREATE)
+        except (psycopg.errors.DuplicateTable, psycopg.errors.UniqueViolation):
+            pass  # another process has just made it
+        except (psycopg.errors.InsufficientPrivilege, psycopg.errors.InvalidSchemaName) as error:
+            text = f"The role may not make table {marker.NAME}: {error.diag.message_primary}."
+            raise TargetRefused(f"{text} Grant it CREATE on a schema of its search path.") from error
+        check_marker_table(cursor)
+
+
+def check(cursor: Cursor) -> None:
+    """Look at what `set_up` made, and make nothing. Raises TargetRefused, TargetUnavailable."""
+    check_server(cursor)
+    check_marker_table(cursor)
+
+
+def check_marker_table(cursor: Cursor) -> None:
+    """See that the proofs can be kept. Raises TargetRefused, TargetUnavailable where there is no table."""
+    if not _has_marker_table(cursor):
+        raise TargetUnavailable(f"The database has no table {marker.NAME}: is it the right one? {_REGISTER}")
+    privileges = "SELECT has_table_privilege(%s, 'SELECT') AND has_table_privilege(%s, 'INSERT')"
+    (row,) = cursor.execute(privileges, [marker.NAME, marker.NAME]).fetchall()
+    if not row[0]:
+        raise TargetRefused(f"The role may not read and write {marker.NAME}: grant it SELECT, INSERT and DELETE.")
+
+
+def _has_marker_table(cursor: Cursor) -> bool:
+    found = relations.find(cursor, [marker.NAME])
+    if found is None:
+        return False
+    relations.check(cursor, found)
+    statement = "SELECT attname FROM pg_catalog.pg_attribute WHERE attrelid = %s AND attnum > 0 AND NOT attisdropped"
+    columns = {name for (name,) in cursor.execute(statement, [found.oid])}
+    if columns != {column.name for column in marker.marker.columns}:
+        raise TargetRefused(f"The database has a table {marker.NAME} which is not Rescind's.")
+    return True

@@ -1,0 +1,183 @@
+"""Connections to PostgreSQL: of branches, which may wait, and of control, which may not; and the name of a session.
+
+The name is the server process's number and the time of its start, since numbers are used again.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg
+from psycopg.pq import TransactionStatus
+from sqlalchemy import URL
+
+from rescind.errors import ConfigurationError, TargetUnavailable
+from rescind.targets.postgresql.failures import translated
+
+CONNECT_SECONDS = 5
+ANSWER_SECONDS = 10.0  #: of a control statement; the server is asked to give up earlier, unless it is frozen
+STATEMENT_SECONDS = 8
+READ_SECONDS = 300.0
+LOCK_SECONDS = 10  #: branches of one task can block each other where no server sees it
+END_SECONDS = 0.5  #: how long `end` waits for a session to go
+_POLL_SECONDS = 0.01
+
+#: A machine that is gone is noticed even where nobody is told: after 25 s of silence, or of nothing acknowledged.
+_NETWORK = {
+    "connect_timeout": CONNECT_SECONDS,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 25_000,
+    "client_encoding": "UTF8",
+    "fallback_application_name": "rescind",
+}
+
+_ALIKE = {
+    "TimeZone": "UTC",
+    "DateStyle": "ISO, YMD",
+    "IntervalStyle": "postgres",
+    "bytea_output": "hex",
+    "extra_float_digits": "1",
+    "standard_conforming_strings": "on",
+    "default_transaction_isolation": "read committed",
+    "default_transaction_deferrable": "off",
+    "idle_in_transaction_session_timeout": "0",
+    "idle_session_timeout": "0",
+    "transaction_timeout": "0",
+}
+_BRANCH = _ALIKE | {
+    "lock_timeout": f"{LOCK_SECONDS}s",
+    "statement_timeout": "0",
+    "client_connection_check_interval": "5s",  # else a statement runs on after its client has died
+}
+_CONTROL = _ALIKE | {"lock_timeout": f"{STATEMENT_SECONDS}s", "statement_timeout": f"{STATEMENT_SECONDS}s"}
+
+#: Settings that an older server does not have are left out. `remote_apply` is more than `on`, and is kept.
+_APPLY = """
+SELECT set_config(asked.name, asked.value, false) FROM unnest(%s::text[], %s::text[]) AS asked(name, value)
+WHERE current_setting(asked.name, true) IS NOT NULL
+UNION ALL
+SELECT set_config('synchronous_commit', 'on', false)
+WHERE current_setting('synchronous_commit') NOT IN ('on', 'remote_apply')
+"""
+
+_NAME = re.compile(r"(\d+)@(\d+)@(.+)", re.DOTALL)
+_STARTED = "(extract(epoch FROM backend_start) * 1000000)::bigint"
+
+
+class Connection(psycopg.Connection[Any]):
+    """A connection that gives up when no answer comes for `patience` seconds; None: it waits for ever.
+
+    libpq has no such limit: a server that is frozen still acknowledges by its machine's kernel.
+    """
+
+    patience: float | None = ANSWER_SECONDS
+
+    def wait(self, gen: Any, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return super().wait(gen, *args, **kwargs | {"timeout": self.patience})
+        except psycopg.OperationalError:
+            if self.pgconn.transaction_status == TransactionStatus.ACTIVE:
+                self.pgconn.finish()  # or the next statement would be given the answer to this one
+            raise
+
+
+def parameters(name: str, url: URL) -> dict[str, Any]:
+    """The parameters of libpq for the URL, options of its query included.
+
+    Raises ConfigurationError for an option that libpq does not have: none is ignored.
+    """
+    asked: dict[str, Any] = url.translate_connect_args(username="user", database="dbname") | dict(url.query)
+    try:
+        psycopg.conninfo.make_conninfo("", **asked)
+    except psycopg.Error:
+        # libpq's own message is left out, and the cause with it: it quotes what it cannot read.
+        options = ", ".join(url.query) or "none"
+        raise ConfigurationError(f"Target {name}: libpq cannot read the URL (options in it: {options}).") from None
+    return _NETWORK | asked | {"client_encoding": "UTF8"}
+
+
+def connect(kind: type[Connection], asked: dict[str, Any]) -> Any:
+    """A connection of that class for a branch, set up; it waits for ever from now on. Raises psycopg.Error."""
+    connection = _connect(kind, asked, _BRANCH)
+    connection.patience = None
+    return connection
+
+
+def connect_control(asked: dict[str, Any]) -> Connection:
+    """A connection for short statements, each of them a transaction of its own. Raises psycopg.Error."""
+    return _connect(Connection, asked, _CONTROL)
+
+
+def connect_reader(asked: dict[str, Any]) -> Connection:
+    """A connection for one long read: READ_SECONDS may pass without a row. Raises psycopg.Error."""
+    connection = _connect(Connection, asked, _BRANCH)
+    connection.patience = READ_SECONDS
+    return connection
+
+
+def _connect(kind: type[Connection], asked: dict[str, Any], settings: dict[str, str]) -> Connection:
+    connection = kind.connect(**asked, autocommit=True, prepare_threshold=None)
+    try:
+        psycopg.Cursor(connection).execute(_APPLY, [list(settings), list(settings.values())])
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+@dataclass(frozen=True)
+class SessionName:
+    """A server process: its number, when it started in microseconds since 1970, and the role that it works for."""
+
+    pid: int
+    started: int
+    role: str
+
+    def __str__(self) -> str:
+        return f"{self.pid}@{self.started}@{self.role}"
+
+    @classmethod
+    def parse(cls, text: str) -> SessionName:
+        """The inverse of `str()`. Raises ValueError."""
+        found = _NAME.fullmatch(text)
+        if not found:
+            raise ValueError(f"{text!r} is no name of a PostgreSQL session")
+        return cls(int(found[1]), int(found[2]), found[3])
+
+
+def name_of(connection: Connection) -> SessionName:
+    """Which session the connection is. Raises psycopg.Error."""
+    statement = f"SELECT pid, {_STARTED}, session_user FROM pg_stat_activity WHERE pid = pg_backend_pid()"
+    (row,) = psycopg.Cursor(connection).execute(statement).fetchall()
+    return SessionName(*row)
+
+
+def end(control: Connection, session: SessionName) -> bool:
+    """End it, and say whether it is gone. Raises TargetUnavailable where this role may not see it.
+
+    The server takes a process off the list after it has rolled back; its locks are free by then.
+    """
+    deadline = time.monotonic() + END_SECONDS
+    with translated():
+        while _runs(control, session):
+            if time.monotonic() > deadline:
+                return False
+            statement = f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid = %s AND {_STARTED} = %s"
+            psycopg.Cursor(control).execute(statement, [session.pid, session.started])
+            time.sleep(_POLL_SECONDS)
+    return True
+
+
+def _runs(control: Connection, session: SessionName) -> bool:
+    statement = f"SELECT {_STARTED}, session_user FROM pg_stat_activity WHERE pid = %s"
+    for started, role in psycopg.Cursor(control).execute(statement, [session.pid]):
+        # A role sees the start of its own sessions; another's has merely got the number.
+        if started is None and role != session.role:
+            raise TargetUnavailable(f"Role {role} may not see session {session.pid}: grant it pg_read_all_stats.")
+        return bool(started == session.started)
+    return False

@@ -1,0 +1,106 @@
+"""Many rows into one table by COPY, from Arrow's columns."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, suppress
+
+import psycopg
+import pyarrow as pa
+
+from rescind.domain.limits import violation
+from rescind.domain.schema import Column
+from rescind.errors import ConstraintViolated, RescindError
+from rescind.targets.postgresql import arrow
+from rescind.targets.postgresql.failures import known, translation
+from rescind.targets.postgresql.relations import Cursor
+from rescind.targets.postgresql.sql import quote
+
+_BATCH = "rescind_batch"
+_NUMBER = re.compile(r"\d+")
+
+
+class PostgreSQLWriter:
+    """Appends rows to one table, in the branch's transaction.
+
+    `own` gives a cursor for statements of Rescind's own; `go_on` raises after a cancel.
+    """
+
+    def __init__(
+        self,
+        own: Callable[[], AbstractContextManager[Cursor]],
+        go_on: Callable[[], None],
+        table: str,
+        columns: Sequence[Column],
+    ) -> None:
+        self._own = own
+        self._go_on = go_on
+        self._columns = list(columns)
+        self._names = [column.name for column in columns]
+        self._copy = f"COPY {table} ({', '.join(map(quote, self._names))}) FROM STDIN (FORMAT csv, ENCODING 'UTF8')"
+
+    def write(self, batch: pa.RecordBatch) -> int:
+        """Append the rows. Raises ConstraintViolated with the row's index in the batch; TargetConflict if cancelled.
+
+        Whatever is raised, no row of the batch is left: a function that hides the error and goes on would
+        otherwise commit rows that nobody counted.
+        """
+        batch = batch.select(self._names)
+        self._check(batch)
+        if not batch.num_rows:
+            return 0
+        with self._own() as cursor, savepoint(cursor, _BATCH):
+            try:
+                self._send(cursor, batch)
+            except psycopg.Error as error:
+                raise self._reason(error, batch) from error
+            if cursor.rowcount != batch.num_rows:
+                text = f"PostgreSQL took {cursor.rowcount} of {batch.num_rows} rows: a trigger of the table skips rows."
+                raise ConstraintViolated(text)
+        return batch.num_rows
+
+    def close(self) -> None:
+        """Nothing is kept back: every write is in the transaction when it returns."""
+
+    def _check(self, batch: pa.RecordBatch) -> None:
+        found = [v for v in map(violation, self._columns, batch.columns) if v is not None]
+        if found:
+            first = min(found, key=lambda v: v.row)
+            raise ConstraintViolated(f"Row {first.row + 1} of the batch, {first}.", first.row)
+
+    def _send(self, cursor: Cursor, batch: pa.RecordBatch) -> None:
+        with cursor.copy(self._copy) as copy:
+            for piece in arrow.pieces(batch, self._columns):
+                self._go_on()  # the server sees a cancel only when it has the next piece
+                copy.write(piece)
+
+    def _reason(self, error: psycopg.Error, batch: pa.RecordBatch) -> RescindError:
+        reason = known(error)
+        if not isinstance(reason, ConstraintViolated):
+            return translation(error)
+        return ConstraintViolated(str(reason), self._offender(error.diag.context, batch))
+
+    def _offender(self, context: str | None, batch: pa.RecordBatch) -> int | None:
+        """The row that COPY was at: `COPY table, line 3, column id: "x"`, in the language of the server.
+
+        A trigger's own context stands before it.
+        """
+        for line in reversed((context or "").splitlines()):
+            command, _, place = line.partition(", ")
+            if command.startswith("COPY ") and (found := _NUMBER.search(place)):
+                return arrow.row_of_line(arrow.pieces(batch, self._columns), int(found[0]))
+        return None
+
+
+@contextmanager
+def savepoint(cursor: Cursor, name: str) -> Iterator[None]:
+    """What the block did is taken back if it raises, and the transaction can go on."""
+    cursor.execute(f"SAVEPOINT {name}")
+    try:
+        yield
+    except BaseException:
+        with suppress(psycopg.Error):  # the connection may be gone, and the transaction with it
+            cursor.execute(f"ROLLBACK TO {name}; RELEASE {name}")
+        raise
+    cursor.execute(f"RELEASE {name}")

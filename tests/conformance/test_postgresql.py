@@ -1,0 +1,30 @@
+"""The PostgreSQL target under the suite, where transactions can be prepared and where they cannot."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import pytest
+from sqlalchemy.engine import make_url
+from tests.support.servers.postgresql import PostgreSQL
+
+from rescind.targets.postgresql.target import PostgreSQLTarget
+from rescind.testing.conformance import Conformance, Connect
+
+
+class TestPostgreSQL(Conformance):
+    @pytest.fixture
+    def connect(self, postgresql_url: str) -> Connect:
+        return partial(PostgreSQLTarget, "default", make_url(postgresql_url))
+
+    def recycled(self, session: str) -> str:
+        pid, started, role = session.split("@")
+        return f"{pid}@{int(started) - 1}@{role}"
+
+
+class TestPostgreSQLAsItComes(TestPostgreSQL):
+    """max_prepared_transactions is 0."""
+
+    @pytest.fixture
+    def connect(self, postgresql_unprepared: PostgreSQL) -> Connect:
+        return partial(PostgreSQLTarget, "default", make_url(postgresql_unprepared.make_database()))
