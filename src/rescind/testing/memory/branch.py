@@ -17,8 +17,9 @@ from rescind.testing.memory.writer import MemoryWriter
 class MemoryBranch:
     """See `rescind.targets.target.Branch`."""
 
-    def __init__(self, address: str, branch: BranchId, protocol: Protocol) -> None:
+    def __init__(self, address: str, branch: BranchId, protocol: Protocol, *, transactional_ddl: bool = True) -> None:
         self.id = branch
+        self._transactional_ddl = transactional_ddl
         self._address = address
         self._protocol = protocol
         self._link = Link(address)
@@ -35,7 +36,10 @@ class MemoryBranch:
         raise TargetRefused("The memory database speaks no SQL.")
 
     def create_table(self, table: Table) -> None:
-        self._link.call("create_table", table)
+        if self._transactional_ddl:
+            self._link.call("create_table", table)
+        else:
+            self._link.call("make_table", table, self.id)
 
     def clear_table(self, table: str) -> int:
         cleared: int = self._link.call("clear_table", table)

@@ -126,6 +126,23 @@ class Database:
             raise Refusal(Kind.exists, f"There is a table {table.name} already.")
         changes.created[table.name] = Stored(table)
 
+    def make_table(self, session: Session, table: Table, maker: BranchId) -> None:
+        """As on MySQL: it commits by itself. It waits, and so lands, like any other statement of the session."""
+        self._wait(session, lambda: any(c.touches(table.name) for c in self._in_flight()))
+        if table.name in self.tables:
+            raise Refusal(Kind.exists, f"There is a table {table.name} already.")
+        self.tables[table.name] = Stored(table, maker=maker)
+
+    def undo_table(self, session: Session, name: str, branch: BranchId) -> None:
+        """Drop it if that task made it and, while nobody else touches it, it is empty."""
+        self._wait(session, lambda: any(c.touches(name) for c in self._in_flight()))
+        stored = self.tables.get(name)
+        if stored is None or stored.maker is None or stored.rows:
+            return
+        maker = stored.maker
+        if (maker.ledger, maker.task) == (branch.ledger, branch.task) and maker.attempt <= branch.attempt:
+            del self.tables[name]
+
     def clear_table(self, session: Session, name: str) -> int:
         changes = self._active(session)
         stored = self._table(name, changes)

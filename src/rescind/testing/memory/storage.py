@@ -22,11 +22,12 @@ def marker_key(branch: BranchId) -> MarkerKey:
 
 @dataclass
 class Stored:
-    """A committed table. `keys` finds a row's number by its primary key."""
+    """A committed table. `keys` finds a row's number by its primary key; `maker`: made outside a transaction."""
 
     table: Table
     rows: dict[int, Row] = field(default_factory=dict)
     keys: dict[Row, int] = field(default_factory=dict)
+    maker: BranchId | None = None
     inserts: int = 0  #: rows ever inserted: numbers are used up, also by what was rolled back
 
     def add(self, rows: Sequence[Row]) -> None:

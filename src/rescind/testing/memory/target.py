@@ -13,22 +13,27 @@ from rescind.testing.memory.wire import ask
 
 
 class MemoryTarget:
-    """See `rescind.targets.target.Target`. `two_phase=False` gives a database that cannot prepare."""
+    """See `rescind.targets.target.Target`. `two_phase=False` gives a database that cannot prepare.
 
-    def __init__(self, name: str, address: str, *, two_phase: bool = True) -> None:
+    `transactional_ddl=False` gives one whose CREATE TABLE commits by itself, as MySQL's does.
+    """
+
+    def __init__(self, name: str, address: str, *, two_phase: bool = True, transactional_ddl: bool = True) -> None:
         self.name = name
         self._address = address
         self._two_phase = two_phase
+        self._transactional_ddl = transactional_ddl
 
     def capabilities(self) -> Capabilities:
         full = Ability(Grade.full, "The memory database can.")
         no_prepare = Ability(Grade.refused, "This memory database was opened without two-phase commit.")
+        by_itself = Ability(Grade.limited, "CREATE TABLE commits by itself; it is undone if the task does not commit.")
         return Capabilities(
             database="Rescind's memory database for tests",
             one_phase=full,
             two_phase=full if self._two_phase else no_prepare,
             parallel_writers=full,
-            transactional_ddl=full,
+            transactional_ddl=full if self._transactional_ddl else by_itself,
             sql=Ability(Grade.refused, "The memory database speaks no SQL."),
             bulk_load=full,
         )
@@ -48,7 +53,7 @@ class MemoryTarget:
     def open_branch(self, branch: BranchId, protocol: Protocol) -> MemoryBranch:
         if protocol is Protocol.two_phase and not self._two_phase:
             raise TargetRefused(self.capabilities().two_phase.reason)
-        return MemoryBranch(self._address, branch, protocol)
+        return MemoryBranch(self._address, branch, protocol, transactional_ddl=self._transactional_ddl)
 
     def markers(self, ledger: str, task: str) -> list[Marker]:
         return list(ask(self._address, "read_markers", ledger, task))
@@ -72,7 +77,7 @@ class MemoryTarget:
         return None  # a rollback takes no time
 
     def undo_table(self, name: str, branch: BranchId) -> None:
-        """Nothing to do: a table is made inside the transaction and goes with it."""
+        ask(self._address, "undo_table", name, branch)
 
     def newest_incarnation(self, ledger: str) -> int:
         return int(ask(self._address, "newest_incarnation", ledger))
