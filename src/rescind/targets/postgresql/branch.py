@@ -79,7 +79,7 @@ class PostgreSQLBranch:
                 cursor.execute(statement)
             except (psycopg.errors.DuplicateTable, psycopg.errors.UniqueViolation) as error:
                 raise taken from error
-            except psycopg.errors.SyntaxErrorOrAccessRuleViolation as error:
+            except psycopg.ProgrammingError as error:
                 raise TargetRefused(f"PostgreSQL: {error.diag.message_primary}.") from error
 
     def clear_table(self, table: str) -> int:
@@ -105,12 +105,11 @@ class PostgreSQLBranch:
         with self._own() as cursor:
             if _number(cursor) != self._transaction:
                 raise TransactionBroken(f"{self.id} is not the transaction that was begun.")
+            # Not by SQLAlchemy's connection, of which the function may have asked for cursors of the server.
             insert = sa.insert(marker.marker).values(marker.values(self.id, MarkerKind.marker, rows, checksum))
             assert self._sql is not None
-            try:
-                self._sql.execute(insert)
-            except sa.exc.DBAPIError as error:
-                raise error.orig or error from error
+            compiled = insert.compile(dialect=self._sql.dialect)
+            cursor.execute(str(compiled).encode(), compiled.params)
             self._marked = True
 
     def check_constraints(self) -> None:
