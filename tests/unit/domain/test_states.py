@@ -9,9 +9,11 @@ from rescind.domain.states import STOP_ANSWERS, TRANSITIONS, State, StopAnswer, 
 CELERY = {
     "queued": "PENDING",
     "running": "STARTED",
+    "prepared": "STARTED",
     "committing": "STARTED",
     "aborting": "STARTED",
     "committed": "SUCCESS",
+    "checked": "SUCCESS",
     "stopped": "REVOKED",
     "failed": "FAILURE",
     "hazard": "FAILURE",
@@ -24,8 +26,13 @@ def test_every_state_has_celerys_word_and_an_answer_to_a_stop(state: State) -> N
     assert state in STOP_ANSWERS
 
 
-def test_nothing_leads_out_of_an_end() -> None:
-    assert not [t for t in TRANSITIONS if t.source.done]
+def test_only_an_operator_leads_out_of_an_end_and_only_out_of_hazard() -> None:
+    assert {(t.source, t.who) for t in TRANSITIONS if t.source.done} == {(State.hazard, "operator")}
+
+
+def test_a_held_task_is_only_committed_or_taken_back() -> None:
+    assert {t.to for t in TRANSITIONS if t.source is State.prepared} == {State.committing, State.aborting}
+    assert {t.source for t in TRANSITIONS if t.to is State.checked} == {State.aborting}
 
 
 def test_every_state_but_the_first_can_be_reached() -> None:
