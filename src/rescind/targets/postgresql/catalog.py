@@ -10,7 +10,7 @@ import psycopg
 import pyarrow as pa
 
 from rescind.domain.schema import Table, hidden
-from rescind.errors import InvalidArguments
+from rescind.errors import ConstraintViolated, InvalidArguments
 from rescind.targets.postgresql import arrow, columns, relations, session
 from rescind.targets.postgresql.failures import translated
 from rescind.targets.postgresql.relations import Cursor, Relation
@@ -66,7 +66,7 @@ class PostgreSQLCatalog:
             table = Table(relation.name, tuple(column for column, _ in found))
             bases = [base for _, base in found]
             # Closed before the connection, or the COPY would look for it when nobody expects an error any more.
-            with closing(_stream(cursor, _select(relation, table, bases, limit, after), table)) as batches:
+            with closing(_stream(cursor, _select(relation, table, bases, limit, after), table, after)) as batches:
                 yield batches
 
     @contextmanager
@@ -87,11 +87,18 @@ def describe(cursor: Cursor, relation: Relation) -> Table:
     return Table(relation.name, tuple(column for column, _ in columns.read(cursor, relation.oid)))
 
 
-def _stream(cursor: Cursor, select: str, table: Table) -> Generator[pa.RecordBatch, None, None]:
+def _stream(
+    cursor: Cursor, select: str, table: Table, after: Sequence[object] | None
+) -> Generator[pa.RecordBatch, None, None]:
     if not table.columns:
         return
-    with translated(), cursor.copy(f"COPY ({select}) TO STDOUT (FORMAT csv)") as copy:
-        yield from arrow.batches(copy, table.columns)
+    try:
+        with translated(), cursor.copy(f"COPY ({select}) TO STDOUT (FORMAT csv)") as copy:
+            yield from arrow.batches(copy, table.columns)
+    except ConstraintViolated as error:  # a literal is not of its column's type
+        if after is None:
+            raise
+        raise InvalidArguments(f"No row of {table.name} can have the key {after!r}.") from error.__cause__
 
 
 def _select(

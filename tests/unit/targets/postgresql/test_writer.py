@@ -22,7 +22,10 @@ NAMES = ["a", "b"]
 
 
 def batch(*values: tuple[int | None, str | None]) -> pa.RecordBatch:
-    columns = [pa.array([a for a, _ in values], pa.int64()), pa.array([b for _, b in values], pa.string())]
+    columns: list[pa.Array[Any]] = [
+        pa.array([a for a, _ in values], pa.int64()),
+        pa.array([b for _, b in values], pa.string()),
+    ]
     return pa.RecordBatch.from_arrays(columns, names=NAMES)
 
 
