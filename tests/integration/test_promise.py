@@ -164,7 +164,10 @@ def test_a_dead_task_of_a_target_that_is_not_configured_any_more_says_what_it_wa
         task = transitions.claim(connection, task_id, "here|earlier boot|x|1|1")
         assert task is not None
         connection.execute(
-            text("INSERT INTO branch VALUES (:id, 1, 0, 'gone', 'one-phase', 's', '2026-01-01 00:00:00.000000', NULL)"),
+            text(
+                "INSERT INTO branch (task, attempt, branch, target, protocol, session, registered_at) "
+                "VALUES (:id, 1, 0, 'gone', 'one-phase', 's', '2026-01-01 00:00:00.000000')"
+            ),
             {"id": task_id},
         )
     sweeper = bootstrap.open_sweeper(shop.core)
