@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from rescind.testing.conformance.cancelling import Cancelling
 from rescind.testing.conformance.catalogs import Catalogs
+from rescind.testing.conformance.made_before import MadeBefore
 from rescind.testing.conformance.markers import Markers
 from rescind.testing.conformance.one_phase import OnePhase
 from rescind.testing.conformance.scene import Connect
@@ -25,5 +26,5 @@ from rescind.testing.conformance.two_phase import TwoPhase
 __all__ = ["Conformance", "Connect"]
 
 
-class Conformance(OnePhase, TwoPhase, Sessions, Markers, Tables, Catalogs, Cancelling, Together):
+class Conformance(OnePhase, TwoPhase, Sessions, Markers, Tables, MadeBefore, Catalogs, Cancelling, Together):
     """The whole suite."""

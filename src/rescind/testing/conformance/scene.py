@@ -14,6 +14,7 @@ import pytest
 from rescind.domain.branch import BranchId, Marker, MarkerKind, Protocol
 from rescind.domain.schema import Column, Table, Type
 from rescind.errors import UnknownTable
+from rescind.targets.capabilities import Grade
 from rescind.targets.target import Branch, Target
 
 Connect = Callable[[], Target]
@@ -89,10 +90,23 @@ class Scene:
         begun.write_marker(len(ids), CHECKSUM)
         return begun
 
+    def making(self, table: Table) -> Branch:
+        """A begun branch that made the table: inside its transaction, or before it where the card says so."""
+        branch = self.open()
+        if self.makes_before():
+            branch.create_table(table)
+        branch.start()
+        if not self.makes_before():
+            branch.create_table(table)
+        return branch
+
+    def makes_before(self) -> bool:
+        """Whether DDL commits by itself, so that tables are made before the transaction (PROTOCOL R12)."""
+        return self.fresh().capabilities().transactional_ddl.grade is not Grade.full
+
     def make(self, table: Table, *batches: pa.RecordBatch) -> None:
         """Have the table, committed, with those rows."""
-        branch = self.begin()
-        branch.create_table(table)
+        branch = self.making(table)
         write(branch, *batches, table=table)
         branch.write_marker(sum(batch.num_rows for batch in batches), CHECKSUM)
         branch.commit()

@@ -77,7 +77,7 @@ class TwoPhase(Suite):
 
     @pytest.mark.parametrize("verb", ["commit_prepared", "rollback_prepared"])
     def test_finishing_what_is_not_prepared_changes_nothing(self, able: Scene, verb: str) -> None:
-        branch = able.written(1, protocol=TWO)
+        branch = able.written(1)
         branch.commit()
         with pytest.raises(RescindError):
             getattr(able.fresh(), verb)(branch.id)

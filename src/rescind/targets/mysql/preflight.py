@@ -1,0 +1,174 @@
+"""What must hold of a server before a task may trust it, and what it can do (PROTOCOL R10, "Which commit")."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import pymysql
+from sqlalchemy.dialects.mysql.pymysql import MySQLDialect_pymysql
+from sqlalchemy.schema import CreateIndex, CreateTable
+
+from rescind.errors import TargetRefused, TargetUnavailable
+from rescind.targets import marker
+from rescind.targets.mysql.catalog import release
+from rescind.targets.mysql.connection import Connection
+from rescind.targets.mysql.failures import ACCESS_DENIED, XA_RECOVER_DENIED, number
+from rescind.targets.mysql.session import run
+
+_REGISTER = "A new target is registered with `rescind migrate`."
+_SAFE_XA = (8, 0, 30)  #: MySQL's XA with the binary log survives a crash from here on
+_OLDEST = {True: (10, 5), False: (8, 0)}  #: of MariaDB, and of MySQL
+_UNLIMITED = 2**63
+
+_NAMES = (
+    "version", "version_comment", "innodb_flush_log_at_trx_commit", "log_bin", "sync_binlog", "read_only",
+    "super_read_only", "innodb_read_only", "local_infile", "wsrep_on", "aurora_version", "xa_detach_on_prepare",
+    "max_binlog_cache_size", "group_replication_transaction_size_limit", "wsrep_max_ws_size", "max_allowed_packet",
+    "lower_case_table_names",
+)  # fmt: skip
+_VARIABLES = f"SHOW GLOBAL VARIABLES WHERE variable_name IN ({', '.join(map(repr, _NAMES))})"
+_COLUMNS = """SELECT column_name FROM information_schema.columns WHERE table_schema = DATABASE() AND table_name = %s"""
+_ENGINE = "SELECT engine FROM information_schema.tables WHERE table_schema = DATABASE() AND table_name = %s"
+
+
+@dataclass(frozen=True)
+class Server:
+    """What a server says of itself."""
+
+    variables: Mapping[str, str]  #: by lower-case name; those that it does not have are absent
+    may_list: bool  #: XA RECOVER is allowed
+    sees_transactions: bool  #: the right PROCESS
+
+    @property
+    def maria(self) -> bool:
+        return "mariadb" in self.variables["version"].lower()
+
+    @property
+    def release(self) -> tuple[int, ...]:
+        return release(self.variables["version"])
+
+    @property
+    def product(self) -> str:
+        return f"{'MariaDB' if self.maria else 'MySQL'} {'.'.join(map(str, self.release))}"
+
+    def on(self, name: str) -> bool:
+        return self.variables.get(name, "OFF").upper() in ("ON", "1")
+
+    def without_xa(self) -> str | None:
+        """Why no XA transaction may be begun here; None where it may."""
+        if self.on("wsrep_on"):
+            return "A Galera cluster refuses XA."
+        if "aurora_version" in self.variables:
+            return "On Aurora an XA branch does not survive a failover."
+        if not self.maria and self.release < _SAFE_XA and self.on("log_bin"):
+            # MySQL only: not reached on MariaDB
+            return f"{self.product} loses XA branches in a crash when its binary log is on: 8.0.30 or later is needed."
+        return None
+
+    def without_prepare(self) -> str | None:
+        """Why no branch can be prepared here; None where it can."""
+        if reason := self.without_xa():
+            return reason
+        if not self.may_list:
+            # MySQL only: not reached on MariaDB
+            return "The user may not list prepared branches. Cure: GRANT XA_RECOVER_ADMIN ON *.* TO the user."
+        if not self.maria and not self.on("xa_detach_on_prepare"):
+            # MySQL only: not reached on MariaDB
+            return "xa_detach_on_prepare is OFF. Cure: SET PERSIST xa_detach_on_prepare = ON."
+        return None
+
+    def limits(self) -> dict[str, int]:
+        """How large a transaction may become, in bytes, by the setting that says so."""
+        sizes = {
+            "max_binlog_cache_size": self.on("log_bin"),
+            "group_replication_transaction_size_limit": True,
+            "wsrep_max_ws_size": self.on("wsrep_on"),
+        }
+        found = {name: int(self.variables[name]) for name, counts in sizes.items() if counts and name in self.variables}
+        return {name: size for name, size in found.items() if 0 < size < _UNLIMITED}
+
+
+def look(connection: Connection) -> Server:
+    """Ask the server. Raises pymysql.Error, TargetRefused for a proxy."""
+    refuse_proxy(connection)
+    variables = {str(name).lower(): str(value) for name, value in run(connection, _VARIABLES)}
+    may_list = _may(connection, "XA RECOVER", XA_RECOVER_DENIED)
+    sees = _may(connection, "SELECT 1 FROM information_schema.innodb_trx LIMIT 1", ACCESS_DENIED)
+    return Server(variables, may_list, sees)
+
+
+def refuse_proxy(connection: Connection) -> None:
+    """A session must be one session: the greeting, the function and the server's own list must name the same.
+
+    A proxy answers some of these itself, and sends others to any of several sessions. Raises TargetRefused.
+    """
+    own = run(connection, "SELECT CONNECTION_ID()")[0][0]
+    listed = run(connection, "SELECT id FROM information_schema.processlist WHERE id = CONNECTION_ID() + 0")
+    greeted = connection.number
+    if own & 0xFFFFFFFF != greeted or listed != [(own,)]:
+        raise TargetRefused(
+            f"The URL leads to a proxy: one connection has the numbers {greeted}, {own} and {[n for (n,) in listed]}. "
+            "Cure: use the server's own address; sessions behind a proxy cannot be told apart."
+        )
+
+
+def check(server: Server) -> None:
+    """Version and durability. Raises TargetRefused; TargetUnavailable for a server that may only be read."""
+    oldest = _OLDEST[server.maria]
+    if server.release < oldest:
+        raise TargetRefused(f"{server.product} is too old: {'.'.join(map(str, oldest))} or later is needed.")
+    for name in ("read_only", "super_read_only", "innodb_read_only"):
+        if server.on(name) or server.variables.get(name, "").upper() in ("NO_LOCK", "NO_LOCK_NO_ADMIN"):
+            raise TargetUnavailable(f"{server.product} may only be read ({name} is ON): is it a replica?")
+    _demand(server, "innodb_flush_log_at_trx_commit", "a commit may be lost in a crash")
+    if server.on("log_bin"):
+        _demand(server, "sync_binlog", "with the binary log on a crash may take back what was committed")
+
+
+def set_up(connection: Connection) -> None:
+    """Make the marker table if it is missing. Raises TargetRefused, pymysql.Error."""
+    if not has_marker_table(connection):
+        dialect = MySQLDialect_pymysql()
+        table = str(CreateTable(marker.marker, if_not_exists=True).compile(dialect=dialect)).strip()
+        run(connection, f"{table} ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin")
+        try:
+            run(connection, str(CreateIndex(marker.by_incarnation).compile(dialect=dialect)))
+        except pymysql.Error as error:
+            if number(error) != _INDEX_EXISTS:  # another process made both at the same time
+                raise
+
+
+def check_marker_table(connection: Connection) -> None:
+    """Raises TargetUnavailable where there is none, TargetRefused where it is not ours or cannot be rolled back."""
+    if not has_marker_table(connection):
+        raise TargetUnavailable(f"The database has no table {marker.NAME}: is it the right one? {_REGISTER}")
+    engine = run(connection, _ENGINE, marker.NAME)[0][0]
+    if engine != "InnoDB":
+        raise TargetRefused(f"Table {marker.NAME} has the engine {engine}: it must be InnoDB.")
+
+
+def has_marker_table(connection: Connection) -> bool:
+    columns = {name for (name,) in run(connection, _COLUMNS, marker.NAME)}
+    if columns and columns != {column.name for column in marker.marker.columns}:
+        raise TargetRefused(f"The database has a table {marker.NAME} which is not Rescind's.")
+    return bool(columns)
+
+
+_INDEX_EXISTS = 1061
+
+
+def _demand(server: Server, name: str, otherwise: str) -> None:
+    value = server.variables.get(name)
+    if value != "1":
+        raise TargetRefused(f"{server.product} has {name}={value}: {otherwise}. Cure: SET GLOBAL {name} = 1.")
+
+
+def _may(connection: Connection, statement: str, denied: int) -> bool:
+    try:
+        run(connection, statement)
+    except pymysql.Error as error:
+        if number(error) in (denied, ACCESS_DENIED):
+            return False
+        raise
+    return True

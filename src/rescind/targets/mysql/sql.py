@@ -1,0 +1,91 @@
+"""SQL that MySQL and MariaDB understand: names, values and declarations."""
+
+from __future__ import annotations
+
+import re
+
+from rescind.domain.branch import BranchId
+from rescind.domain.schema import Column, Table, Type, hidden
+from rescind.errors import TargetRefused
+
+KEY_CHARACTERS = 191  #: of a text in a key that says no length: four such columns fit into an index
+
+_DECLARED = {
+    Type.integer: "BIGINT",
+    Type.unsigned: "BIGINT UNSIGNED",
+    Type.real: "DOUBLE",
+    Type.decimal: "DECIMAL(65,30)",
+    Type.boolean: "BOOLEAN",
+    Type.date: "DATE",
+    Type.time: "TIME(6)",
+    Type.timestamp: "DATETIME(6)",
+    Type.timestamptz: "TIMESTAMP(6)",
+    Type.text: "LONGTEXT",
+    Type.binary: "LONGBLOB",
+    Type.json: "JSON",
+    Type.uuid: "CHAR(36) CHARACTER SET ascii",
+}
+_DECLARATION = re.compile(r"[A-Za-z][A-Za-z0-9_ ]*(\([0-9 ,]+\))?[A-Za-z0-9_ ]*")
+_LONGEST_NAME = 64
+
+
+def quote(name: str) -> str:
+    """The name as an identifier, whatever characters it holds."""
+    return "`" + name.replace("`", "``") + "`"
+
+
+def literal(text: str) -> str:
+    """The text as a string."""
+    escaped = text.replace("\\", "\\\\").replace("'", "''")
+    return f"'{escaped}'"
+
+
+def create_table(table: Table, branch: BranchId, has_uuid: bool) -> str:
+    """The statement that makes the table and notes who made it.
+
+    Raises TargetRefused for a name or type that cannot be had.
+    """
+    for name in (table.name, *(column.name for column in table.columns)):
+        _check_name(name)
+    if hidden(table.name):
+        raise TargetRefused(f"A table cannot be called {table.name!r}.")
+    parts = [_column(table, column, has_uuid) for column in table.columns]
+    if table.key:
+        parts.append(f"PRIMARY KEY ({', '.join(quote(column.name) for column in table.key)})")
+    options = f"ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 ROW_FORMAT=DYNAMIC COMMENT={literal(str(branch))}"
+    return f"CREATE TABLE {quote(table.name)} ({', '.join(parts)}) {options}"
+
+
+def _check_name(name: str) -> None:
+    if not name or len(name) > _LONGEST_NAME or name != name.rstrip(" ") or "\0" in name or max(name) > "\uffff":
+        raise TargetRefused(f"MySQL has no tables and columns called {name!r}.")
+
+
+def _column(table: Table, column: Column, has_uuid: bool) -> str:
+    if _identity(table, column):
+        return f"{quote(column.name)} BIGINT NOT NULL AUTO_INCREMENT"
+    if column.declared and not _DECLARATION.fullmatch(column.declared):
+        raise TargetRefused(f"Column {column.name!r} cannot be declared as {column.declared!r}.")
+    declared = column.declared or _declared(column, has_uuid)
+    # Said in full: an old server gives a TIMESTAMP that says nothing the time of each change.
+    return f"{quote(column.name)} {declared} {'NULL' if column.nullable and not column.key else 'NOT NULL'}"
+
+
+def _declared(column: Column, has_uuid: bool) -> str:
+    limits = column.limits
+    if column.type is Type.uuid and has_uuid:
+        return "UUID"
+    if column.type is Type.text and (column.key or limits.characters is not None):
+        characters = limits.characters or KEY_CHARACTERS
+        binary = " CHARACTER SET utf8mb4 COLLATE utf8mb4_bin" if column.key else ""
+        return f"VARCHAR({characters}){binary}"
+    if column.type is Type.binary and column.key:
+        return f"VARBINARY({limits.bytes or KEY_CHARACTERS})"
+    if column.type is Type.decimal and limits.precision is not None:
+        return f"DECIMAL({limits.precision},{limits.scale or 0})"
+    return _DECLARED[column.type]
+
+
+def _identity(table: Table, column: Column) -> bool:
+    """Whether the server makes the column's values: an integer key of its own with a default."""
+    return len(table.key) == 1 and bool(column.key) and column.has_default and column.type is Type.integer

@@ -1,0 +1,211 @@
+"""A database of a MySQL or MariaDB server as a target."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Literal
+
+import pymysql
+import sqlalchemy as sa
+
+from rescind.domain.branch import BranchId, Marker, MarkerKind
+from rescind.domain.branch import Protocol as CommitProtocol
+from rescind.errors import (
+    RescindError,
+    TargetError,
+    TargetRefused,
+    TargetUnavailable,
+    Undecided,
+)
+from rescind.targets import marker
+from rescind.targets.capabilities import Capabilities
+from rescind.targets.mysql import failures, preflight, session, undo
+from rescind.targets.mysql.address import Address
+from rescind.targets.mysql.branch import MySQLBranch
+from rescind.targets.mysql.card import card
+from rescind.targets.mysql.catalog import MySQLCatalog
+from rescind.targets.mysql.connection import Connection
+from rescind.targets.mysql.identity import parse, xid
+from rescind.targets.mysql.preflight import Server
+from rescind.targets.mysql.session import control, open_session, run
+
+ABSENT_SECONDS = 5.0  #: for how long a server that did not answer is not asked again for its card
+
+
+class MySQLTarget:
+    """One database. It keeps no connection between two calls but those of open branches."""
+
+    def __init__(self, name: str, url: sa.URL, two_phase: Literal["auto", "never"] = "auto") -> None:
+        self.name = name
+        self._address = Address.of(name, url)
+        self._two_phase = two_phase == "auto"
+        self._server: Server | None = None
+        self._absent: tuple[float, str] | None = None
+        self._engine = sa.create_engine(
+            "mysql+pymysql://", creator=self._connect, poolclass=sa.NullPool, pool_reset_on_return=None
+        )
+
+    def capabilities(self) -> Capabilities:
+        """As the server was when it last was looked at. Raises TargetUnavailable, TargetRefused."""
+        return card(self._known(), self._two_phase)
+
+    def protocol(self) -> CommitProtocol:
+        """Two-phase where the server can, unless the setting says never."""
+        return CommitProtocol.two_phase if self.capabilities().two_phase else CommitProtocol.one_phase
+
+    def set_up(self) -> None:
+        """Make the marker table if it is missing."""
+        with self._control() as connection:
+            preflight.check(self._look(connection))
+            preflight.set_up(connection)
+
+    def preflight(self) -> None:
+        """Check version, durability, rights and marker table."""
+        with self._control() as connection:
+            preflight.check(self._look(connection))
+            preflight.check_marker_table(connection)
+
+    def catalog(self) -> MySQLCatalog:
+        """Reads of the database."""
+        return MySQLCatalog(self._address.arguments)
+
+    def open_branch(self, branch: BranchId, protocol: CommitProtocol) -> MySQLBranch:
+        """Connect. Raises TargetRefused for two-phase where it cannot be had, TargetUnavailable."""
+        ability = self.capabilities().two_phase
+        if protocol is CommitProtocol.two_phase and not ability:
+            raise TargetRefused(f"Target {self.name} commits in one phase only: {ability.reason}")
+        with failures.translated():
+            return MySQLBranch(branch, protocol, self._address.arguments, self._address.database, self._known())
+
+    def markers(self, ledger: str, task: str) -> list[Marker]:
+        """Read in a fresh snapshot. Raises TargetUnavailable where the table is missing: it proves nothing then."""
+        with self._transaction() as connection:
+            return [
+                marker.from_row(row) for row in connection.execute(sa.select(marker.marker).where(*_of(ledger, task)))
+            ]
+
+    def list_prepared(self, ledger: str) -> list[BranchId]:
+        """Of the whole server, whichever database they write to: XA's list is one."""
+        with self._control() as connection:
+            try:
+                rows = run(connection, "XA RECOVER")
+            except pymysql.Error as error:
+                # MySQL only: not reached on MariaDB
+                if failures.number(error) == failures.XA_RECOVER_DENIED:
+                    return []  # its card says so, and no branch of this user was ever prepared here
+                raise
+        found = (parse(gtrid, bqual, data) for _, gtrid, bqual, data in rows)
+        return sorted(branch for branch in found if branch is not None and branch.ledger == ledger)
+
+    def commit_prepared(self, branch: BranchId) -> None:
+        """Second phase from another session. The server knows no such branch while its owner lives."""
+        with self._control() as connection:
+            run(connection, f"XA COMMIT {xid(branch)}")
+
+    def rollback_prepared(self, branch: BranchId) -> None:
+        """Take it back. It stays on the list until the server is done, also when that outlasts this call."""
+        with self._control() as connection:
+            run(connection, f"XA ROLLBACK {xid(branch)}")
+
+    def insert_tombstone(self, branch: BranchId) -> MarkerKind:
+        """Plain INSERT: it waits for the lock that a zombie's marker holds. Raises Undecided."""
+        try:
+            with self._transaction() as connection:
+                return _fence(connection, branch)
+        except TargetUnavailable:
+            raise
+        except TargetError as error:
+            raise Undecided(f"The tombstone of {branch} could not be written: {error}") from error
+
+    def end_session(self, session_name: str) -> bool:
+        """Kill it if it is the one; whether the server has neither it nor an unprepared transaction of it."""
+        return session.end(self._address.arguments, session_name)
+
+    def left_to_undo(self, session_name: str) -> int | None:
+        """From InnoDB's list of transactions, which needs the right PROCESS."""
+        return session.left_to_undo(self._address.arguments, session_name)
+
+    def undo_table(self, name: str, branch: BranchId) -> None:
+        """Drop the table if its comment names the branch's task and, under a write lock, it is empty."""
+        with self._control() as connection:
+            undo.undo_table(connection, name, branch)
+
+    def newest_incarnation(self, ledger: str) -> int:
+        """Of markers and prepared branches."""
+        newest = sa.select(sa.func.max(marker.marker.c.incarnation)).where(marker.marker.c.ledger == ledger)
+        with self._transaction() as connection:
+            marked = connection.execute(newest).scalar_one() or 0
+        return max([int(marked), *(branch.incarnation for branch in self.list_prepared(ledger))])
+
+    def translate(self, error: Exception) -> RescindError | None:
+        """None for a statement that is merely wrong: that is the function's own fault."""
+        original = error.orig if isinstance(error, sa.exc.StatementError) else error
+        if isinstance(original, RescindError):
+            return original  # raised by our cursor, and wrapped by SQLAlchemy
+        return failures.known(error)
+
+    def forget(self, ledger: str, task: str) -> None:
+        """Delete the task's markers and tombstones."""
+        with self._transaction() as connection:
+            connection.execute(sa.delete(marker.marker).where(*_of(ledger, task)))
+
+    def close(self) -> None:
+        """Nothing is held."""
+        self._engine.dispose()
+
+    def _known(self) -> Server:
+        """The server as it was last seen. Every claim asks: one that is down is not knocked at each time."""
+        if self._server is not None:
+            return self._server
+        if self._absent is not None and time.monotonic() < self._absent[0]:
+            raise TargetUnavailable(self._absent[1])
+        with self._control() as connection:
+            return self._look(connection)
+
+    def _look(self, connection: Connection) -> Server:
+        self._server = preflight.look(connection)
+        return self._server
+
+    @contextmanager
+    def _control(self) -> Iterator[Connection]:
+        try:
+            with control(self._address.arguments) as connection:
+                yield connection
+        except TargetUnavailable as error:
+            self._absent = time.monotonic() + ABSENT_SECONDS, str(error)
+            raise
+
+    def _connect(self) -> Any:
+        return open_session(self._address.arguments)
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sa.Connection]:
+        try:
+            with self._engine.begin() as connection:
+                yield connection
+        except sa.exc.DBAPIError as error:
+            if failures.number(error) == failures.NO_SUCH_TABLE:
+                raise TargetUnavailable(f"Target {self.name} has no table {marker.NAME}.") from error
+            raise (failures.known(error) or TargetError(failures.described(error))) from error
+        except pymysql.Error as error:  # from connecting
+            raise (failures.known(error) or TargetError(failures.described(error))) from error
+
+
+def _of(ledger: str, task: str) -> tuple[sa.ColumnElement[bool], ...]:
+    return marker.marker.c.ledger == ledger, marker.marker.c.task == task
+
+
+def _fence(connection: sa.Connection, branch: BranchId) -> MarkerKind:
+    values = marker.values(branch, MarkerKind.tombstone, None, None)
+    try:
+        inserted = connection.execute(sa.insert(marker.marker).values(values)).rowcount
+    except sa.exc.IntegrityError:
+        columns = marker.marker.c
+        mine = (columns.attempt == branch.attempt, columns.branch == branch.branch)
+        found = sa.select(columns.kind).where(*_of(branch.ledger, branch.task), *mine)
+        return MarkerKind(connection.execute(found).scalar_one())
+    if inserted != 1:
+        raise Undecided(f"The tombstone of {branch} was not inserted ({inserted} rows).")
+    return MarkerKind.tombstone

@@ -1,0 +1,183 @@
+"""Many rows into one table: LOAD DATA from memory, or INSERTs of many rows where the server has that switched off.
+
+LOAD DATA LOCAL takes every error for a warning: it stores something else, or leaves the row out. So the values are
+looked at before, and afterwards as many rows must have arrived as were sent, without a single warning; otherwise the
+branch is broken, and is never committed. What was sent is in memory by then: no producer can die half-way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from typing import Any
+
+import pyarrow as pa
+import pymysql
+from pyarrow import compute
+
+from rescind.domain.limits import violation
+from rescind.domain.schema import Column, Table, Type
+from rescind.errors import ConstraintViolated, TargetError
+from rescind.targets.mysql import encode
+from rescind.targets.mysql.columns import exact, loses_spaces
+from rescind.targets.mysql.connection import Connection, Loaded
+from rescind.targets.mysql.failures import known
+from rescind.targets.mysql.session import run
+from rescind.targets.mysql.sql import quote
+
+pc: Any = compute  #: its type hints know no constants
+
+ROWS_PER_STATEMENT = 50_000  #: of LOAD DATA
+PACKET_BYTES = 256 * 1024
+INSERT_BYTES = 512 * 1024
+SEARCH_BYTES = 32 * 1024  #: of an INSERT that looks for the row that was refused
+
+_FORM = r"FIELDS TERMINATED BY '\t' ESCAPED BY '\\' LINES TERMINATED BY '\n'"
+_SAVEPOINT = "rescind_batch"
+_TEXTS = (Type.text, Type.json, Type.uuid)
+
+
+class MySQLWriter:
+    """Appends rows to one table, in the branch's transaction. `own` runs our statements, and breaks the branch if
+    one fails.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        own: Callable[[], AbstractContextManager[None]],
+        table: Table,
+        columns: Sequence[Column],
+        packet: int,
+        bulk: bool,
+    ) -> None:
+        self._connection = connection
+        self._own = own
+        self._columns = list(columns)
+        self._packet = packet
+        self._bulk = bulk
+        names = ", ".join(quote(column.name) for column in columns)
+        self._insert = f"INSERT INTO {quote(table.name)} ({names}) VALUES ".encode()
+        self._load = _load(table, columns).encode()
+
+    def write(self, batch: pa.RecordBatch) -> int:
+        """Append the rows. Raises ConstraintViolated with the row's index in the batch; TargetConflict if cancelled."""
+        with self._own():
+            arrays = [batch.column(column.name) for column in self._columns]
+            self._look(arrays)
+            for start in range(0, batch.num_rows, ROWS_PER_STATEMENT):
+                part = [_plain(values.slice(start, ROWS_PER_STATEMENT)) for values in arrays]
+                if self._bulk:
+                    self._by_load(part, start)
+                else:
+                    self._by_inserts(part, start)
+        return batch.num_rows
+
+    def close(self) -> None:
+        """Nothing is kept back: every write is in the transaction when it returns."""
+
+    def _look(self, arrays: Sequence[pa.Array[Any]]) -> None:
+        """Raise ConstraintViolated for the first value that a column cannot hold, or would alter."""
+        found = [
+            offence
+            for column, values in zip(self._columns, arrays, strict=True)
+            if (offence := _altered(column, values) or _violated(column, values)) is not None
+        ]
+        if found:
+            row, message = min(found)
+            raise ConstraintViolated(message, row)
+
+    def _by_load(self, part: list[pa.Array[Any]], start: int) -> None:
+        rows = encode.file(part)
+        run(self._connection, f"SAVEPOINT {_SAVEPOINT}")
+        try:
+            loaded = self._connection.load(self._load, _chunks(rows.text))
+        except pymysql.Error as error:
+            if isinstance(known(error), ConstraintViolated):
+                raise self._refused(part, start) or known(error) or error from error
+            raise
+        if loaded != Loaded(len(part[0]), 0):
+            told = self._warnings()
+            missing = f"{loaded.rows} of {len(part[0])} rows were taken, with {loaded.warnings} warnings"
+            raise self._refused(part, start) or ConstraintViolated(f"{missing}: {told}.")
+
+    def _by_inserts(self, part: list[pa.Array[Any]], start: int) -> None:
+        rows = encode.values(part)
+        run(self._connection, f"SAVEPOINT {_SAVEPOINT}")
+        for first, last in rows.pieces(min(INSERT_BYTES, self._packet // 2)):
+            error = self._put(rows, first, last)
+            if error is not None:
+                raise self._refused(part, start) or error from error.__cause__
+
+    def _refused(self, part: list[pa.Array[Any]], start: int) -> TargetError | None:
+        """Which row the server does not take, found with INSERTs, which say it; None where it takes them all."""
+        run(self._connection, f"ROLLBACK TO SAVEPOINT {_SAVEPOINT}")
+        rows = encode.values(part)
+        for first, last in rows.pieces(SEARCH_BYTES):
+            if self._put(rows, first, last) is None:
+                continue
+            for row in range(first, last):
+                error = self._put(rows, row, row + 1)
+                if error is not None:
+                    return ConstraintViolated(str(error), start + row)
+        return None
+
+    def _put(self, rows: encode.Rows, first: int, last: int) -> ConstraintViolated | None:
+        """Insert those rows; the error if the server does not take one of them as it is."""
+        statement = self._insert + bytes(rows.piece(first, last)[:-1])
+        if len(statement) >= self._packet:
+            return ConstraintViolated(f"The row is longer than the server's max_allowed_packet ({self._packet} bytes).")
+        try:
+            done = self._connection.put(statement)
+        except pymysql.Error as error:
+            found = known(error)
+            if not isinstance(found, ConstraintViolated):
+                raise
+            found.__cause__ = error
+            return found
+        return None if done == Loaded(last - first, 0) else ConstraintViolated(f"The server says: {self._warnings()}.")
+
+    def _warnings(self) -> str:
+        return "; ".join(str(row[2]) for row in run(self._connection, "SHOW WARNINGS LIMIT 3")) or "nothing"
+
+
+def _load(table: Table, columns: Sequence[Column]) -> str:
+    """The statement. Where one column is binary the whole file is, and texts are said to be UTF-8 one by one."""
+    binary = any(column.type is Type.binary for column in columns)
+    read, assigned = [], []
+    for n, column in enumerate(columns):
+        value = None
+        if column.declared.startswith("bit"):
+            value = f"CAST(@rescind_{n} AS UNSIGNED)"  # a text's first byte would be taken for the bits
+        elif binary and column.type in _TEXTS:
+            value = f"CONVERT(@rescind_{n} USING utf8mb4)"
+        read.append(quote(column.name) if value is None else f"@rescind_{n}")
+        assigned += [] if value is None else [f"{quote(column.name)} = {value}"]
+    charset = "binary" if binary else "utf8mb4"
+    statement = f"LOAD DATA LOCAL INFILE 'rescind' INTO TABLE {quote(table.name)} CHARACTER SET {charset} {_FORM}"
+    return f"{statement} ({', '.join(read)}){' SET ' + ', '.join(assigned) if assigned else ''}"
+
+
+def _chunks(text: memoryview) -> Iterator[memoryview]:
+    return (text[at : at + PACKET_BYTES] for at in range(0, len(text), PACKET_BYTES))
+
+
+def _plain(values: pa.Array[Any]) -> pa.Array[Any]:
+    return values.dictionary_decode() if isinstance(values, pa.DictionaryArray) else values
+
+
+def _violated(column: Column, values: pa.Array[Any]) -> tuple[int, str] | None:
+    found = violation(column, _plain(values))
+    return None if found is None else (found.row, f"{str(found)[0].upper()}{str(found)[1:]}.")
+
+
+def _altered(column: Column, values: pa.Array[Any]) -> tuple[int, str] | None:
+    """A value that the server would store as another one, without a word."""
+    if (size := exact(column)) is not None:
+        broken, reason = pc.less(pc.binary_length(values), size), f"the column fills up what is not {size} bytes long"
+    elif loses_spaces(column):
+        broken, reason = pc.ends_with(_plain(values), " "), "the column cuts spaces off the end"
+    else:
+        return None
+    row = pc.index(broken, True).as_py()
+    return None if row < 0 else (row, f"Column {column.name}: {reason}.")
