@@ -67,8 +67,10 @@ class GuardedConnection(sa.Connection):
     def close(self) -> None:
         self._refusals.refuse("close()")
 
-    def invalidate(self, exception: BaseException | None = None) -> NoReturn:
-        self._refusals.refuse("invalidate()")
+    def invalidate(self, exception: BaseException | None = None) -> None:
+        if exception is None:
+            self._refusals.refuse("invalidate()")
+        super().invalidate(exception)  # SQLAlchemy's own call: the database has ended the session
 
     def detach(self) -> NoReturn:
         self._refusals.refuse("detach()")

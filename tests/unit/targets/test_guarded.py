@@ -49,6 +49,12 @@ def test_what_would_end_the_transaction_is_refused_and_changes_nothing(
         refusals.check()
 
 
+def test_a_session_that_the_database_has_ended_is_no_refusal(refusals: Refusals, connection: GuardedConnection) -> None:
+    connection.invalidate(OSError("gone"))
+    refusals.check()
+    assert connection.invalidated
+
+
 def test_the_end_of_a_with_block_is_refused(refusals: Refusals, connection: GuardedConnection) -> None:
     with pytest.raises(StatementRefused, match=r"close\(\)"), connection:
         pass

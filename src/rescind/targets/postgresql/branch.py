@@ -15,7 +15,7 @@ from rescind.errors import TargetConflict, TargetRefused, TransactionBroken, Unk
 from rescind.targets import marker
 from rescind.targets.guarded import GuardedConnection
 from rescind.targets.postgresql import preflight, relations, sql
-from rescind.targets.postgresql.failures import translated
+from rescind.targets.postgresql.failures import TAKEN, translated
 from rescind.targets.postgresql.guard import BranchConnection
 from rescind.targets.postgresql.relations import Cursor
 from rescind.targets.postgresql.session import ANSWER_SECONDS, SessionName
@@ -77,7 +77,7 @@ class PostgreSQLBranch:
                 raise taken
             try:
                 cursor.execute(statement)
-            except (psycopg.errors.DuplicateTable, psycopg.errors.UniqueViolation) as error:
+            except TAKEN as error:
                 raise taken from error
             except psycopg.ProgrammingError as error:
                 raise TargetRefused(f"PostgreSQL: {error.diag.message_primary}.") from error

@@ -54,6 +54,9 @@ _KINDS: dict[str, type[RescindError]] = {
 #: What the statement names is not there or not of the type: in Rescind's own statements somebody has altered it since.
 _ALTERED = frozenset({"42", "3F"})
 
+#: What CREATE TABLE says where somebody makes the same table at the same moment.
+TAKEN = (psycopg.errors.DuplicateTable, psycopg.errors.DuplicateObject, psycopg.errors.UniqueViolation)
+
 
 def known(error: psycopg.Error) -> RescindError | None:
     """Our error for an outage, a lock, a constraint or a missing right; None for a faulty statement."""

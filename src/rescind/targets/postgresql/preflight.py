@@ -12,6 +12,7 @@ from sqlalchemy.schema import CreateTable
 from rescind.errors import TargetRefused, TargetUnavailable
 from rescind.targets import marker
 from rescind.targets.postgresql import relations
+from rescind.targets.postgresql.failures import TAKEN
 from rescind.targets.postgresql.relations import Cursor
 
 OLDEST = 130_000  #: server_version_num; it has pg_current_xact_id()
@@ -90,7 +91,7 @@ def set_up(cursor: Cursor) -> None:
     if not _has_marker_table(cursor):
         try:
             cursor.execute(_CREATE)
-        except (psycopg.errors.DuplicateTable, psycopg.errors.UniqueViolation):
+        except TAKEN:
             pass  # another process has just made it
         except (psycopg.errors.InsufficientPrivilege, psycopg.errors.InvalidSchemaName) as error:
             text = f"The role may not make table {marker.NAME}: {error.diag.message_primary}."

@@ -1,0 +1,84 @@
+"""Errors are sorted by SQLSTATE: every class that PostgreSQL documents, and the driver's own without one."""
+
+from __future__ import annotations
+
+import psycopg
+import pytest
+
+from rescind.errors import (
+    ConstraintViolated,
+    RescindError,
+    TargetConflict,
+    TargetError,
+    TargetFull,
+    TargetRefused,
+    TargetUnavailable,
+    TransactionBroken,
+)
+from rescind.targets.postgresql.failures import known, translated, translation
+
+SORTED: dict[type[RescindError], list[str]] = {
+    ConstraintViolated: [
+        "23502",
+        "23503",
+        "23505",
+        "23514",
+        "23P01",
+        "22001",
+        "22003",
+        "22P02",
+        "22021",
+        "P0001",
+        "44000",
+    ],
+    TargetConflict: ["40001", "40P01", "55P03", "57014", "53200", "55006", "25P03"],
+    TargetUnavailable: [
+        "08006",
+        "57P01",
+        "57P02",
+        "57P03",
+        "53300",
+        "25006",
+        "28P01",
+        "28000",
+        "3D000",
+        "58030",
+        "XX001",
+    ],
+    TargetFull: ["53100"],
+    TargetRefused: ["0A000", "42501", "55000"],
+    TransactionBroken: ["25P02", "25001", "2D000"],
+}
+FAULTY = ["42P01", "42703", "42601", "42804", "3F000"]
+
+
+def error(state: str) -> psycopg.Error:
+    return psycopg.errors.lookup(state)("what happened")
+
+
+@pytest.mark.parametrize(("kind", "state"), [(kind, state) for kind, states in SORTED.items() for state in states])
+def test_sorted(kind: type[RescindError], state: str) -> None:
+    assert type(known(error(state))) is kind
+    assert type(translation(error(state))) is kind
+
+
+@pytest.mark.parametrize("state", FAULTY)
+def test_a_faulty_statement_is_the_functions_own_and_a_table_altered_meanwhile_where_it_was_ours(state: str) -> None:
+    assert known(error(state)) is None
+    assert type(translation(error(state))) is TargetConflict
+
+
+def test_the_drivers_own() -> None:
+    assert type(translation(psycopg.OperationalError("the connection is closed"))) is TargetUnavailable
+    assert type(translation(psycopg.InterfaceError("closed"))) is TargetUnavailable
+    assert type(translation(psycopg.DataError("PostgreSQL text fields cannot contain NUL"))) is ConstraintViolated
+    assert known(psycopg.ProgrammingError("no such placeholder")) is None
+    assert type(translation(error("XX000"))) is TargetError
+
+
+def test_only_psycopgs_errors_are_translated_and_the_cause_is_kept() -> None:
+    with pytest.raises(TargetFull, match="SQLSTATE 53100") as raised, translated():
+        raise error("53100")
+    assert isinstance(raised.value.__cause__, psycopg.Error)
+    with pytest.raises(ZeroDivisionError), translated():
+        raise ZeroDivisionError

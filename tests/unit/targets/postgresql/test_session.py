@@ -1,0 +1,167 @@
+"""Sessions: by which name, how they end, and that a server which is down or frozen holds up nobody."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+
+import psycopg
+import pytest
+from sqlalchemy.engine import make_url
+from tests.support.servers.postgresql import PostgreSQL
+from tests.support.waiting import until
+from tests.unit.targets.postgresql.conftest import Begin, Sql
+
+from rescind.domain.branch import BranchId, Protocol
+from rescind.errors import RescindError, TargetUnavailable, Undecided
+from rescind.targets.postgresql import session
+from rescind.targets.postgresql.session import SessionName
+from rescind.targets.postgresql.target import PostgreSQLTarget
+
+TWO = Protocol.two_phase
+
+
+@pytest.mark.parametrize("text", ["", "12", "12@", "a@b@c", "12@34", "-1@2@x", "12@34@"])
+def test_only_names_of_sessions_are_read(text: str) -> None:
+    with pytest.raises(ValueError, match="no name of a PostgreSQL session"):
+        SessionName.parse(text)
+
+
+def test_a_name_reads_back() -> None:
+    name = SessionName(12, 1_700_000_000_000_001, "who@ever")
+    assert SessionName.parse(str(name)) == name
+
+
+def test_a_session_whose_start_may_not_be_seen_is_neither_ended_nor_taken_for_gone(
+    postgresql: PostgreSQL, target: PostgreSQLTarget
+) -> None:
+    with psycopg.connect(postgresql.admin_url()) as other:
+        with pytest.raises(TargetUnavailable, match="pg_read_all_stats"):
+            target.end_session(f"{other.info.backend_pid}@1@another")
+        # Of the role's own sessions none is hidden: this is another's, which has got the number since.
+        assert target.end_session(f"{other.info.backend_pid}@1@rescind")
+        other.execute("SELECT 1")
+
+
+def test_a_session_that_runs_a_statement_is_ended(target: PostgreSQLTarget, begin: Begin, sql: Sql) -> None:
+    branch = begin()
+    pid = int(branch.session.partition("@")[0])
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(branch.connection().exec_driver_sql, "SELECT pg_sleep(60)")
+        until(lambda: sql("SELECT 1 FROM pg_stat_activity WHERE pid = %s AND state = 'active'", pid), "it runs")
+        until(lambda: target.end_session(branch.session), "it is gone")
+        assert isinstance(target.translate(_error(running.exception(20))), TargetUnavailable)
+    assert sql("SELECT 1 FROM pg_stat_activity WHERE pid = %s", pid) == []
+    branch.rollback()
+
+
+def test_settings_of_the_url_are_libpqs(postgresql_url: str) -> None:
+    url = make_url(postgresql_url).update_query_dict({"application_name": "mine", "sslmode": "disable"})
+    connection = session.connect_control(session.parameters("default", url))
+    assert connection.info.parameter_status("application_name") == "mine"
+    connection.close()
+
+
+def test_a_control_connection_that_was_cut_is_replaced(target: PostgreSQLTarget, sql: Sql, identity: BranchId) -> None:
+    assert target.markers(identity.ledger, identity.task) == []
+    others = "pid <> pg_backend_pid() AND usename = current_user"
+    sql(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {others}")
+    assert target.markers(identity.ledger, identity.task) == []
+
+
+def test_a_frozen_server_is_unavailable_and_holds_up_nobody(
+    own_postgresql: PostgreSQL, identity: BranchId, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its machine still acknowledges: no timeout of TCP sees it."""
+    monkeypatch.setattr(session.Connection, "patience", 0.5)
+    monkeypatch.setitem(session._NETWORK, "connect_timeout", 2)
+    target = PostgreSQLTarget("default", make_url(own_postgresql.make_database()))
+    target.set_up()
+    own_postgresql.freeze()
+    try:
+        for verb in (
+            target.preflight,
+            partial(target.open_branch, identity, Protocol.one_phase),
+            partial(target.list_prepared, identity.ledger),
+            partial(target.end_session, "1@1@rescind"),
+            partial(target.insert_tombstone, identity),
+            target.catalog().tables,
+        ):
+            with pytest.raises(TargetUnavailable):
+                verb()
+    finally:
+        own_postgresql.thaw()
+    target.preflight()
+    target.close()
+
+
+def test_a_server_that_is_down_is_unavailable_and_its_sessions_numbers_are_used_again(
+    own_postgresql: PostgreSQL, identity: BranchId
+) -> None:
+    target = PostgreSQLTarget("default", make_url(own_postgresql.make_database()))
+    target.set_up()
+    branch = target.open_branch(identity, Protocol.one_phase)
+    branch.start()
+    _, started, role = branch.session.split("@")
+    own_postgresql.kill()
+    for verb in (target.preflight, partial(target.end_session, branch.session), target.catalog().tables):
+        with pytest.raises(TargetUnavailable):
+            verb()
+    branch.cancel()
+    branch.rollback()
+    branch.close()
+    own_postgresql.start()
+    assert target.end_session(branch.session)
+    # A session of the new life that has the same number is not the one that is looked for.
+    later = target.open_branch(identity, Protocol.one_phase)
+    later.start()
+    new_pid = later.session.split("@")[0]
+    assert target.end_session(f"{new_pid}@{started}@{role}")
+    later.write_marker(0, "")
+    later.commit()
+    later.close()
+    target.close()
+
+
+@pytest.mark.parametrize("prepared", [True, False])
+def test_what_a_kill_of_the_server_leaves(own_postgresql: PostgreSQL, identity: BranchId, prepared: bool) -> None:
+    """Prepared survives, with its rows; what was not is gone."""
+    target = PostgreSQLTarget("default", make_url(own_postgresql.make_database()))
+    target.set_up()
+    branch = target.open_branch(identity, TWO)
+    branch.start()
+    branch.write_marker(0, "")
+    if prepared:
+        branch.prepare()
+    own_postgresql.kill()
+    with pytest.raises(RescindError):
+        branch.commit()
+    branch.rollback()
+    branch.close()
+    own_postgresql.start()
+    assert target.end_session(branch.session)
+    assert target.list_prepared(identity.ledger) == [identity] * prepared
+    assert target.markers(identity.ledger, identity.task) == []
+    if prepared:
+        target.commit_prepared(identity)
+        (found,) = target.markers(identity.ledger, identity.task)
+        assert found.branch == identity
+    target.close()
+
+
+def test_a_tombstone_that_waits_too_long_is_undecided(
+    target: PostgreSQLTarget, begin: Begin, monkeypatch: pytest.MonkeyPatch, postgresql_url: str
+) -> None:
+    branch = begin()
+    branch.write_marker(0, "")
+    monkeypatch.setitem(session._CONTROL, "lock_timeout", "100ms")
+    hurried = PostgreSQLTarget("default", make_url(postgresql_url))
+    with pytest.raises(Undecided):
+        hurried.insert_tombstone(branch.id)
+    hurried.close()
+    assert target.markers(branch.id.ledger, branch.id.task) == []
+
+
+def _error(error: BaseException | None) -> Exception:
+    assert isinstance(error, Exception)
+    return error
