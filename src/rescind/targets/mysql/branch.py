@@ -11,8 +11,8 @@ import pymysql
 import sqlalchemy as sa
 
 from rescind.domain.branch import BranchId, MarkerKind, Protocol
-from rescind.domain.schema import Table
-from rescind.errors import TargetRefused, TransactionBroken, UnknownColumn
+from rescind.domain.schema import Column, Table
+from rescind.errors import TargetConflict, TargetRefused, TransactionBroken, UnknownColumn
 from rescind.targets import marker
 from rescind.targets.guarded import GuardedConnection
 from rescind.targets.mysql import catalog, engines, session, sql
@@ -96,18 +96,15 @@ class MySQLBranch:
 
     def writer(self, table: Table, columns: Sequence[str]) -> MySQLWriter:
         """A writer for those columns. Raises UnknownTable, UnknownColumn, TargetRefused."""
-        found = [table.column(name) for name in columns]
-        for name, column in zip(columns, found, strict=True):
-            if column is None or column.generated:
-                reason = "no column" if column is None else "a computed column"
-                raise UnknownColumn(f"Table {table.name} has {reason} {name!r}.")
+        for name in columns:
+            if table.column(name) is None:
+                raise UnknownColumn(f"Table {table.name} has no column {name!r}.")
         with self._own():
             self._hold(table.name)
-            table = catalog.describe(self._connection, table.name)
-            known_columns = [column for name in columns if (column := table.column(name)) is not None]
+            found = _columns(catalog.describe(self._connection, table.name), columns)
             packet = int(self._server.variables["max_allowed_packet"])
             bulk = self._server.on("local_infile")
-            return MySQLWriter(self._connection, self._own_write, table, known_columns, packet, bulk)
+            return MySQLWriter(self._connection, self._own_write, table, found, packet, bulk)
 
     def write_marker(self, rows: int, checksum: str) -> None:
         """Prove the transaction, then write the marker. Raises TransactionBroken, StatementRefused."""
@@ -248,6 +245,17 @@ class MySQLBranch:
         except BaseException as error:
             self._broken = str(error) if breaks else None
             raise
+
+
+def _columns(table: Table, names: Sequence[str]) -> list[Column]:
+    """The columns as they are now and will stay. Raises TargetConflict for one that is gone, UnknownColumn."""
+    found = [table.column(name) for name in names]
+    for name, column in zip(names, found, strict=True):
+        if column is None:
+            raise TargetConflict(f"Table {table.name} has been altered: its column {name!r} is gone.")
+        if column.generated:
+            raise UnknownColumn(f"Column {name!r} of table {table.name} is computed by the database.")
+    return [column for column in found if column is not None]
 
 
 def _engine(connection: Connection) -> sa.Engine:
