@@ -7,9 +7,9 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from rescind.errors import LedgerUnavailable
 
-#: No such table, column or schema: SQLSTATE of PostgreSQL, number of MySQL.
-_MISSING = frozenset({"42P01", "42703", "3F000", 1146, 1054})
-_DENIED = frozenset({"42501"})  #: PostgreSQL's; to MySQL a denial is an operational error anyway
+#: No such table, column or schema, of PostgreSQL and of MySQL.
+_MISSING = frozenset({"42P01", "42703", "3F000", "42S02", "42S22"})
+_DENIED = "42501"  #: PostgreSQL's; to PyMySQL a denial is an operational error anyway
 
 
 def outage(error: Exception) -> LedgerUnavailable | None:
@@ -23,22 +23,18 @@ def outage(error: Exception) -> LedgerUnavailable | None:
         return LedgerUnavailable(
             f"The ledger has no tables of this version; run `rescind migrate` with this version: {_reason(error)}."
         )
-    if isinstance(error, ProgrammingError) and _code(error) not in _DENIED:
+    if isinstance(error, ProgrammingError) and _state(error) != _DENIED:
         return None
     return LedgerUnavailable(f"The ledger does not answer: {_reason(error)}.")
 
 
 def _is_missing(error: Exception) -> bool:
-    return _code(error) in _MISSING or _reason(error).startswith(("no such table", "no such column"))
+    return _state(error) in _MISSING or _reason(error).startswith(("no such table", "no such column"))
 
 
-def _code(error: Exception) -> str | int | None:
-    """The SQLSTATE that psycopg's error has, or the number with which PyMySQL's begins."""
-    if not isinstance(error, DBAPIError):
-        return None
-    state: str | None = getattr(error.orig, "sqlstate", None)
-    first = next(iter(getattr(error.orig, "args", ())), None)
-    return state or (first if isinstance(first, int) else None)
+def _state(error: Exception) -> str | None:
+    """The SQLSTATE, which SQLite has none of."""
+    return getattr(error.orig, "sqlstate", None) if isinstance(error, DBAPIError) else None
 
 
 def _reason(error: Exception) -> str:

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
+from contextlib import closing
 
 import pytest
 
 from rescind.ledger.engine import Ledger
-from rescind.ledger.migrate import migrate
+
+BUSY_SECONDS = 0.2
 
 
 @pytest.fixture
-def ledger(tmp_path: Path) -> Iterator[Ledger]:
-    opened = Ledger(f"sqlite:///{tmp_path}/ledger.db", busy_seconds=0.2)
-    migrate(opened)
-    yield opened
-    opened.close()
+def ledger(ledger_url: str) -> Iterator[Ledger]:
+    with closing(Ledger(ledger_url, BUSY_SECONDS)) as opened:
+        yield opened

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from tests.support.ledgers import on_every_ledger
 
 from rescind.domain.branch import Protocol
 from rescind.domain.receipt import Draft, complete
@@ -14,6 +15,8 @@ from rescind.errors import Retry
 from rescind.ledger import events, tasks, transitions
 from rescind.ledger.engine import Ledger
 from rescind.tasks.submission import new_id
+
+pytestmark = on_every_ledger
 
 RETRYABLE = Problem("x", "detail", "advice", Retry.counted)
 FREE = Problem("x", "the disk is away", "advice", Retry.free)

@@ -3,29 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import update
+from tests.support.ledgers import on_every_ledger
 
 from rescind.domain.states import State
 from rescind.ledger import tables, tasks
 from rescind.ledger.engine import Ledger, now
-from rescind.ledger.migrate import migrate
 from rescind.scheduling.queue import next_task, unannounced
 from rescind.tasks.submission import new_id
+
+pytestmark = on_every_ledger
 
 ONE_WRITER = frozenset({"default"})
 
 
 @pytest.fixture
-def ledger(tmp_path: Path) -> Iterator[Ledger]:
-    opened = Ledger(f"sqlite:///{tmp_path}/ledger.db")
-    migrate(opened)
-    yield opened
-    opened.close()
+def ledger(ledger_url: str) -> Iterator[Ledger]:
+    with closing(Ledger(ledger_url)) as opened:
+        yield opened
 
 
 def submit(ledger: Ledger, *targets: str) -> str:
