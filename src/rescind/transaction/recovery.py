@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from enum import StrEnum
+from functools import partial
 
 from sqlalchemy import Connection
 
@@ -84,6 +85,7 @@ class Recovery:
             for branch in registered:
                 self._end_session(task, branch)
                 self._roll_back(branch)
+            for branch in registered:  # not before: a branch that is still there may hold another one's table
                 self._undo_tables(branch)
         except Contradiction as contradiction:
             return self.hazard(task, contradiction)
@@ -137,9 +139,10 @@ class Recovery:
                 case Verdict.quarantine:
                     log.error("quarantine", branch=str(branch), target=target.name)
                 case Verdict.roll_back if self._owner_gone(target, branch):
-                    target.rollback_prepared(branch)
+                    # One that cannot be finished must not keep the sweep from all that come after it.
+                    _try("rollback", branch, partial(target.rollback_prepared, branch))
                 case Verdict.commit if self._owner_gone(target, branch):
-                    target.commit_prepared(branch)
+                    _try("commit", branch, partial(target.commit_prepared, branch))
 
     def judge(self, branch: BranchId) -> Verdict:
         """What is to become of a prepared branch of our ledger, by the ledger alone.
@@ -149,7 +152,8 @@ class Recovery:
         """
         with self._ledger.read() as connection:
             task = tasks.get(connection, branch.task)
-        if task is None or branch.incarnation != self._ledger.identity()[1] or branch.attempt > task.attempt:
+        # As it is now: a process that ran on while the ledger was declared restored would still know the earlier life.
+        if task is None or branch.incarnation != self._ledger.incarnation() or branch.attempt > task.attempt:
             return Verdict.quarantine
         if branch.attempt < task.attempt or task.state is State.queued or task.state in TAKEN_BACK:
             return Verdict.roll_back
@@ -212,7 +216,7 @@ class Recovery:
 
     def _expect_our_life(self, branch: Registered) -> None:
         """A branch of an earlier life of the ledger, from before it was restored, may have been decided since then."""
-        if branch.id.incarnation != self._ledger.identity()[1]:
+        if branch.id.incarnation != self._ledger.incarnation():
             raise Contradiction(f"{branch.id} was prepared before this ledger was restored; it may have been decided.")
 
     def _resolve(self, task: Task, branch: Registered, ended: bool) -> Marker | None:
