@@ -26,6 +26,7 @@ _TRIGGERS = """SELECT trigger_name, action_statement FROM information_schema.tri
 _REFERRING = """SELECT DISTINCT table_schema, table_name FROM information_schema.key_column_usage
     WHERE referenced_table_schema = %s AND referenced_table_name = %s"""
 _ROUTINES = "SELECT routine_name, routine_definition FROM information_schema.routines"
+_SHOW = "GRANT SHOW_ROUTINE (MySQL), SHOW CREATE ROUTINE (MariaDB from 11.3 on) or SELECT ON mysql.proc (before)"
 _WORD = re.compile(r"[\w$]+")
 _KINDS = ("BASE TABLE", "SYSTEM VERSIONED")
 
@@ -84,9 +85,7 @@ def _closure(connection: Connection, words: set[str]) -> set[str]:
         name = waiting.pop()
         text = routines.pop(name)
         if text is None:
-            raise TargetRefused(
-                f"A trigger calls {name}, whose text may not be seen: GRANT SHOW_ROUTINE, or as its definer."
-            )
+            raise TargetRefused(f"A trigger calls {name}, whose text the user may not see. Cure: {_SHOW}.")
         found |= {word.lower() for word in _WORD.findall(text)}
         waiting = found & routines.keys()
     return found

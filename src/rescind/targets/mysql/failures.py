@@ -50,7 +50,7 @@ _NUMBERS: dict[type[RescindError], tuple[int, ...]] = {
     ),
     TargetFull: (3, 28, 1021, 1114, 1197, 1534, 3675),
     TargetRefused: (1095, 1142, 1143, 1153, ACCESS_DENIED, 1370, XA_RECOVER_DENIED, 1665, 1785, 3098, 3100),
-    TransactionBroken: (CLOSED, 1305, 1397, 1398, 1399, 1400, 1440),
+    TransactionBroken: (CLOSED, 1397, 1398, 1399, 1400, 1440),
     StatementRefused: (1148, 1235, 1295, 1422),
 }  # fmt: skip
 

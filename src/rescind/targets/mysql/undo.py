@@ -24,7 +24,10 @@ def undo_table(connection: Connection, name: str, branch: BranchId) -> None:
     """
     if not _made_by(connection, name, branch):
         return
-    run(connection, f"SET SESSION lock_wait_timeout = {LOCK_SECONDS}")
+    # Without autocommit LOCK TABLES takes InnoDB's own lock too: a prepared branch whose session is gone holds that one
+    # only, its rows are not seen, and the table would be dropped under a commit that is still to come.
+    waits = f"lock_wait_timeout = {LOCK_SECONDS}, innodb_lock_wait_timeout = {LOCK_SECONDS}"
+    run(connection, f"SET SESSION autocommit = 0, {waits}")
     try:
         run(connection, f"LOCK TABLES {quote(name)} WRITE")
     except pymysql.Error as error:
