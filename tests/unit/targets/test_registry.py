@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 
 from rescind.errors import ConfigurationError, TargetUnavailable
+from rescind.targets.mysql.target import MySQLTarget
 from rescind.targets.postgresql.target import PostgreSQLTarget
-from rescind.targets.registry import open_targets
+from rescind.targets.registry import TwoPhase, open_targets
 from rescind.targets.sqlite.target import SQLiteTarget
 
 
@@ -35,6 +36,15 @@ def test_postgresql_by_every_spelling_of_its_scheme(scheme: str) -> None:
     targets = open_targets({"orders": f"{scheme}://user:geheim@127.0.0.1:1/db"})
     assert isinstance(targets["orders"], PostgreSQLTarget)
     targets.close()
+
+
+@pytest.mark.parametrize("scheme", ["mysql", "mariadb", "mysql+mysqldb", "mariadb+pymysql"])
+def test_mysql_by_every_spelling_of_its_scheme_and_as_the_setting_says(scheme: str) -> None:
+    choices: tuple[TwoPhase, ...] = ("auto", "never")
+    for two_phase in choices:
+        targets = open_targets({"orders": f"{scheme}://user:geheim@127.0.0.1:1/db"}, two_phase)
+        assert isinstance(targets["orders"], MySQLTarget)
+        targets.close()
 
 
 @pytest.mark.parametrize("scheme", ["oracle", "sqlite3", "postgresqls", "mssql+pyodbc"])

@@ -123,6 +123,27 @@ def test_a_server_that_is_down_is_unavailable_and_its_sessions_numbers_are_used_
     target.close()
 
 
+def test_a_standby_is_waited_for_and_its_markers_prove_nothing(own_postgresql: PostgreSQL, identity: BranchId) -> None:
+    target = PostgreSQLTarget("default", make_url(own_postgresql.make_database()))
+    target.set_up()
+    own_postgresql.stop()
+    standby = own_postgresql.directory / "data" / "standby.signal"
+    standby.touch()
+    own_postgresql.start()
+    try:
+        for verb in (target.preflight, partial(target.markers, identity.ledger, identity.task)):
+            with pytest.raises(TargetUnavailable, match="standby"):
+                verb()
+        with pytest.raises(TargetUnavailable):
+            target.insert_tombstone(identity)
+    finally:
+        own_postgresql.stop()
+        standby.unlink()
+        own_postgresql.start()
+    target.preflight()
+    target.close()
+
+
 @pytest.mark.parametrize("prepared", [True, False])
 def test_what_a_kill_of_the_server_leaves(own_postgresql: PostgreSQL, identity: BranchId, prepared: bool) -> None:
     """Prepared survives, with its rows; what was not is gone."""
