@@ -214,3 +214,21 @@ def test_the_undo_is_part_of_the_abort(w: World, monkeypatch: pytest.MonkeyPatch
     assert (rows(w) is None) is kept
     with w.ledger.read() as connection:
         assert pending.names(connection, BranchId(*w.ledger.identity(), task_id, 1, 0)) == []
+
+
+def test_a_branch_that_holds_anothers_table_goes_before_the_table(w: World) -> None:
+    """Two branches in one target: the first makes the table, the second writes to it; the worker dies."""
+
+    def both(work: Work) -> Draft:
+        work.create_table("two", MADE)
+        for number in work.numbers("two"):
+            writer = work.begun(number).writer(MADE, ["id"])
+            work.written[number] += writer.write(pa.RecordBatch.from_pydict({"id": [number]}))
+            writer.close()
+        return Draft(rows_read=2, rows_written=2, checksum=CHECKSUM)
+
+    task_id = w.submit(("two", "two"))
+    failpoints.arm("prepare.after_list", failpoints.Action.fail, 2)
+    w.attempt(w.claim(task_id), both)
+    assert w.recover(task_id) is State.queued
+    assert (rows(w), on_record(w)) == (None, [])
