@@ -47,7 +47,7 @@ def _no_attempt_in_the_decision() -> None:
         assert current is not None
         return decide(connection, replace(task, attempt=current.attempt), protocol, draft)
 
-    _put(tasks, "decide", mutant)
+    _put(transitions, "decide", mutant)
 
 
 def _no_first_mark() -> None:
@@ -56,7 +56,7 @@ def _no_first_mark() -> None:
 
     def mutant(self: Any, task: Task, *, lost: bool) -> State | None:
         for branch in self._registered(task):
-            self._end_session(branch)
+            self._end_session(task, branch)
             self._roll_back(branch)
         return take_over(self, task, lost=lost)
 

@@ -108,10 +108,15 @@ def three_deaths(place: Place) -> dict[str, Scenario]:
     return {point: replace(write, workers=(first,), recoverers=(Trap(point),) * 3) for point, first in reached.items()}
 
 
+#: Places where an attempt that is held, or makes a table outside a transaction, may die: reached within one process, by
+#: tests/unit/transaction/test_held.py and test_tables.py.
+WITHIN_ONE_PROCESS = frozenset(point for point in NAMES if point.startswith(("ddl.", "hold.")))
+
+
 def all_named() -> frozenset[str]:
     """Every point that some road leads to."""
     found = {trap.point for place in Place for scenario in roads(place).values() for trap in scenario.traps()}
-    return frozenset(found) | ELSEWHERE
+    return frozenset(found) | ELSEWHERE | WITHIN_ONE_PROCESS
 
 
 def unnamed() -> frozenset[str]:
