@@ -15,7 +15,7 @@ from datetime import datetime
 from rescind import failpoints
 from rescind.domain.states import State
 from rescind.domain.task import Task
-from rescind.errors import BrokerUnavailable, RescindError, TargetBusy, TargetUnavailable, Undecided
+from rescind.errors import BrokerUnavailable, LedgerUnavailable, RescindError, TargetBusy, TargetUnavailable, Undecided
 from rescind.ledger import tasks, transitions
 from rescind.ledger.engine import Ledger, now
 from rescind.ledger.engine import clock as ledger_clock
@@ -129,8 +129,11 @@ class Sweeper:
     def _others_can_write(self) -> bool:
         """Whether the ledger takes writes at once. Where it does not, healthy workers are silent too."""
         begun = time.monotonic()
-        with self.ledger.write():
-            return time.monotonic() - begun < self.lease_seconds / 2
+        try:
+            with self.ledger.write():
+                return time.monotonic() - begun < self.lease_seconds / 2
+        except LedgerUnavailable:
+            return False
 
     def _tend(self, task: Task, clock: datetime, beats: Unchanged, stops: Unchanged) -> bool:
         """Do what the task needs; False where one of its targets does not answer."""

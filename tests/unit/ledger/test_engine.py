@@ -12,11 +12,14 @@ import pytest
 from sqlalchemy import delete, insert, select, text, update
 from sqlalchemy.exc import DataError, IntegrityError, ProgrammingError
 from tests.support.ledgers import on_every_ledger, on_servers
+from tests.support.servers.mariadb import MariaDB
+from tests.support.servers.server import running
 
 from rescind.domain.states import State
 from rescind.errors import ConfigurationError, LedgerUnavailable
 from rescind.ledger import tables, tasks
 from rescind.ledger.engine import Ledger, clock, now
+from rescind.ledger.migrate import migrate
 from rescind.tasks.submission import new_id
 
 IDENTITY = {"one": 1, "ledger": "0123456789ab", "incarnation": 1}
@@ -224,6 +227,22 @@ def test_deleting_a_task_takes_what_hangs_on_it(ledger: Ledger) -> None:
     with ledger.write() as connection:
         connection.execute(delete(tables.task))
         assert connection.execute(select(tables.event)).all() == []
+
+
+@pytest.mark.parametrize("ledger_kind", ["postgresql"])
+def test_a_session_of_postgresql_waits_for_the_disk_whatever_its_role_is_told(ledger: Ledger) -> None:
+    with closing(Ledger(f"{ledger.url}?options=-c%20synchronous_commit%3Doff")) as hasty, hasty.read() as connection:
+        assert connection.execute(text("SHOW synchronous_commit")).scalar_one() == "on"
+
+
+def test_a_binary_log_that_is_not_synced_is_refused(mariadb: MariaDB) -> None:
+    """After a power cut the server would take back what InnoDB has and the log lacks."""
+    with (
+        running(MariaDB(log_bin="binlog", sync_binlog=0)) as server,
+        closing(Ledger(server.make_database())) as ledger,
+        pytest.raises(ConfigurationError, match="sync_binlog is 0"),
+    ):
+        migrate(ledger)
 
 
 def test_settle_asks_until_the_ledger_answers(ledger: Ledger) -> None:
