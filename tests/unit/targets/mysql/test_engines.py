@@ -33,7 +33,8 @@ UNSAFE: dict[str, tuple[list[str], str]] = {
     ),
     "a trigger's routine": (
         [SAFE, "CREATE TABLE log(a INT) ENGINE=MyISAM", f"CREATE {MINE} PROCEDURE deep() INSERT INTO `log` VALUES (1)",
-         f"CREATE {MINE} PROCEDURE note() CALL deep()", "CREATE TRIGGER w AFTER INSERT ON t FOR EACH ROW CALL note()"], "log",
+         f"CREATE {MINE} PROCEDURE note() CALL deep()", "CREATE TRIGGER w AFTER INSERT ON t FOR EACH ROW CALL note()"],
+        "log",
     ),
     "a routine that is hidden": (
         [SAFE, "CREATE PROCEDURE note() SELECT 1", "CREATE TRIGGER w AFTER INSERT ON t FOR EACH ROW CALL note()"],
