@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -14,6 +15,7 @@ from typing import Any
 import pyarrow as pa
 from flask import Flask
 from sqlalchemy import update
+from structlog.testing import capture_logs
 from tests.support.memory import socket_path
 from werkzeug.serving import WSGIRequestHandler, make_server
 from werkzeug.test import TestResponse
@@ -116,6 +118,25 @@ class Surface:
         return found.state
 
     @contextmanager
+    def at_work(self) -> Iterator[None]:
+        """Worker and sweeper, again and again while the block runs."""
+        ended = threading.Event()
+
+        def loop() -> None:
+            while not ended.wait(0.05):
+                self.work()
+                self.sweep()
+
+        thread = threading.Thread(target=loop)
+        with capture_logs():  # a command's output is looked at meanwhile
+            thread.start()
+            try:
+                yield
+            finally:
+                ended.set()
+                thread.join()
+
+    @contextmanager
     def served(self) -> Iterator[str]:
         """The API over HTTP, while the block runs; its address."""
         server = make_server("127.0.0.1", 0, self.app, threaded=True, request_handler=_Silent)
@@ -130,6 +151,12 @@ class Surface:
 
 
 class _Silent(WSGIRequestHandler):
+    def make_environ(self) -> dict[str, Any]:
+        """With a body that can be read to its end again, as gunicorn's can."""
+        environ = super().make_environ()
+        body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
+        return environ | {"wsgi.input": io.BytesIO(body), "wsgi.input_terminated": True}
+
     def log(self, type: str, message: str, *args: Any) -> None:
         """Say nothing of what was asked."""
 

@@ -45,5 +45,13 @@ class Failure(Exception):
 
 
 def of_state(state: str) -> Exit:
-    """The exit code of a command that waited for a task which ended as `state`."""
-    return {State.committed: Exit.done, State.stopped: Exit.stopped}.get(State(state), Exit.failed)
+    """The exit code of a command that waited for a task which ended as `state`, or is held."""
+    return _OF_STATE.get(State(state), Exit.failed)
+
+
+_OF_STATE = {
+    State.committed: Exit.done,
+    State.checked: Exit.done,
+    State.prepared: Exit.done,
+    State.stopped: Exit.stopped,
+}

@@ -11,10 +11,10 @@ from typing import Annotated, Any, BinaryIO
 from cyclopts import Parameter
 
 from rescind.cli.exits import Exit, Failure
-from rescind.cli.options import Key, Wait
+from rescind.cli.options import Key, Terms, Wait
 from rescind.cli.progress import View, view
 from rescind.cli.service import Access, Service, Unanswered, path
-from rescind.cli.tasks import HERE, started
+from rescind.cli.tasks import HERE, USUAL, started
 
 PIECE_BYTES = 1024**2
 GZIP_MAGIC = b"\x1f\x8b"
@@ -28,13 +28,17 @@ def load(
     into: Annotated[str, Parameter(help="The table.")],
     create: Annotated[bool, Parameter(help="Make the table if it is missing; the whole file tells its types.")] = False,
     count: Annotated[bool, Parameter(help="Count the table's rows before and after, for the receipt.")] = False,
+    writers: Annotated[int, Parameter(help="Split the rows over so many branches; all of them commit, or none.")] = 1,
+    terms: Terms = USUAL,
     wait: Wait = False,
     idempotency_key: Key = None,
     access: Access = HERE,
 ) -> int:
     """Load a file into a table: all of its rows, or none."""
     key = idempotency_key or str(uuid.uuid4())
-    query = {name: "true" for name, given in (("create", create), ("count", count)) if given}
+    query = {name: "true" for name, given in (("create", create), ("count", count)) if given} | dict(terms.query())
+    if writers != 1:
+        query["writers"] = str(writers)
     with Service(access.url) as service:
         task = _send(service, file, path("tables", into, "rows"), query, key, silent=access.json)
         return started(service, task, wait=wait, as_json=access.json)

@@ -32,6 +32,7 @@ USER_COMMANDS = (
     ("generate", "rescind.cli.tasks:generate", "Generate rows of random data."),
     ("tasks", "rescind.cli.tasks:tasks", "List tasks, the newest first."),
     ("show", "rescind.cli.tasks:show", "Show one task."),
+    ("commit", "rescind.cli.tasks:commit", "Commit a task that is held."),
     ("stop", "rescind.cli.tasks:stop", "Stop a task and have all that it wrote taken back."),
     ("retry", "rescind.cli.tasks:retry", "Start a failed or stopped task again, as a new task."),
     ("rejects", "rescind.cli.tasks:rejects", "Show the rows that a load rejected, and why."),

@@ -82,7 +82,7 @@ class _Bar:
             description=describe(document),
             completed=progress[unit],
             total=progress.get(f"{unit}_total"),
-            detail=f"{progress['rows']:,} rows{rate}",
+            detail=f"{progress['rows']:,} rows{' left' if document['state'] == 'aborting' else rate}",
         )
 
 

@@ -16,6 +16,7 @@ REJECTS_SHOWN = 5
 #: What became of the work, by the state that a task ended in.
 _OUTCOME = {
     State.committed: "Done: all of it is in the database.",
+    State.checked: "Checked: nothing was changed. {rows:,} rows would have been written.",
     State.stopped: "Stopped: all that it wrote was taken back.",
     State.failed: "Failed: all that it wrote was taken back.",
     State.hazard: "The database contradicts the decision: an operator must look.",
@@ -35,9 +36,20 @@ def task(document: Mapping[str, Any], *, as_json: bool) -> Exit:
     """A task with its receipt or error."""
     if as_json:
         return dump(document)
-    _aligned([*_head(document), *_receipt(document.get("receipt"))])
+    _aligned([*_head(document), *_hold(document), *_receipt(document.get("receipt"))])
     if error := document.get("error"):
         print(f"\n{error['detail']}\n{error['advice']}")
+    return Exit.done
+
+
+def held(document: Mapping[str, Any], *, as_json: bool) -> Exit:
+    """A task that waits for a person: what they can do, until when, and what is locked meanwhile."""
+    if as_json:
+        return dump(document)
+    print(f"Held: {document['progress']['rows']:,} rows are written, and nobody sees them yet.")
+    _aligned([*_head(document), *_hold(document)])
+    print(f"\nCommit it with:    rescind commit {document['id']}")
+    print(f"Take it back with: rescind stop {document['id']}")
     return Exit.done
 
 
@@ -47,7 +59,7 @@ def ended(document: Mapping[str, Any], rejects: Sequence[Mapping[str, Any]], *, 
     if as_json:
         dump(document)
         return code
-    outcome = _OUTCOME[State(document["state"])]
+    outcome = _OUTCOME[State(document["state"])].format(rows=document["progress"]["rows"])
     if code is Exit.done:
         print(outcome)
         _aligned([*_head(document), *_receipt(document.get("receipt"))])
@@ -93,12 +105,23 @@ def _head(document: Mapping[str, Any]) -> Iterator[tuple[str, object]]:
     yield "task", document["id"]
     yield "does", f"{document['task']} {json.dumps(document['args'], ensure_ascii=False)}"
     yield "state", describe(document)
+    yield "targets", ", ".join(document["targets"])
     yield "attempt", document["attempt"]
+    if document.get("dry_run"):
+        yield "dry run", "everything is taken back"
     for name in ("retry_of", "protocol", "created_at", "started_at", "finished_at"):
         if document.get(name) is not None:
             yield name.replace("_", " "), document[name]
     if not document["done"]:
-        yield "progress", f"{document['progress']['phase']}, {document['progress']['rows']:,} rows"
+        left = " left" if document["state"] == State.aborting else ""
+        yield "progress", f"{document['progress']['phase']}, {document['progress']['rows']:,} rows{left}"
+
+
+def _hold(document: Mapping[str, Any]) -> Iterator[tuple[str, object]]:
+    if hold := document.get("hold"):
+        yield "held until", f"{hold['until']}; then all of it is taken back"
+        for branch, locks in hold["locks"].items():
+            yield f"locks {branch}", locks
 
 
 def _receipt(receipt: Mapping[str, Any] | None) -> Iterator[tuple[str, object]]:
@@ -114,7 +137,7 @@ def _receipt(receipt: Mapping[str, Any] | None) -> Iterator[tuple[str, object]]:
         yield "input", receipt["input_digest"]
     if receipt["result"] is not None:
         yield "result", json.dumps(receipt["result"], ensure_ascii=False)
-    for branch in receipt["branches"]:
+    for branch in receipt.get("branches", ()):  # a dry run has none
         yield "marker", f"branch {branch['branch']}, {branch['rows']:,} rows, at {branch['at']}"
 
 

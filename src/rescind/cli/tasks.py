@@ -1,4 +1,4 @@
-"""The user commands about tasks: start a `generate`, list, show, stop, retry, and the rows that were rejected."""
+"""The user commands about tasks: start a `generate`, list, show, commit, stop, retry, and the rejected rows."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ from cyclopts import Parameter
 from rescind.cli import report
 from rescind.cli.exits import Exit
 from rescind.cli.follow import follow
-from rescind.cli.options import Key, TaskId, Wait
+from rescind.cli.options import Key, TaskId, Terms, Wait
 from rescind.cli.progress import describe, view
 from rescind.cli.service import Access, Service, path
 from rescind.domain.states import State
 
 HERE = Access()
+USUAL = Terms()
 
 
 def generate(
@@ -23,6 +24,7 @@ def generate(
     *,
     into: Annotated[str, Parameter(help="The table; it is made if it is missing.")] = "data",
     seed: Annotated[int | None, Parameter(help="The same seed gives the same rows.")] = None,
+    terms: Terms = USUAL,
     wait: Wait = False,
     idempotency_key: Key = None,
     access: Access = HERE,
@@ -31,7 +33,7 @@ def generate(
     args = {"table": into, "rows": rows} | ({} if seed is None else {"seed": seed})
     headers = {} if idempotency_key is None else {"Idempotency-Key": idempotency_key}
     with Service(access.url) as service:
-        task = service.post("/v1/tasks", {"task": "generate", "args": args}, headers=headers)
+        task = service.post("/v1/tasks", {"task": "generate", "args": args, **terms.body()}, headers=headers)
         return started(service, task, wait=wait, as_json=access.json)
 
 
@@ -55,6 +57,17 @@ def show(task_id: TaskId, /, *, access: Access = HERE) -> int:
     """Show one task: its state, and its receipt or its error."""
     with Service(access.url) as service:
         return report.task(service.get(path("tasks", task_id)), as_json=access.json)
+
+
+def commit(task_id: TaskId, /, *, wait: Wait = False, access: Access = HERE) -> int:
+    """Commit a task that is held. Asking twice is the same as asking once."""
+    with Service(access.url) as service:
+        task = service.post(path("tasks", task_id, "commit"))
+        if not wait:
+            return report.accepted(task, as_json=access.json)
+        with view(silent=access.json) as seen:
+            task = follow(service, task, seen)
+    return report.ended(task, [], as_json=access.json)
 
 
 def stop(task_id: TaskId, /, *, wait: Wait = False, access: Access = HERE) -> int:
@@ -92,10 +105,12 @@ def rejects(task_id: TaskId, /, *, access: Access = HERE) -> int:
 
 
 def started(service: Service, task: dict[str, Any], *, wait: bool, as_json: bool) -> int:
-    """What is said of a task that was just started, and the exit code: at once, or when it has ended."""
+    """What is said of a task that was just started, and the exit code: at once, or when it has ended or is held."""
     if not wait:
         return report.accepted(task, as_json=as_json)
     with view(silent=as_json) as seen:
-        task = follow(service, task, seen)
+        task = follow(service, task, seen, or_held=True)
+    if not task["done"]:
+        return report.held(task, as_json=as_json)
     bad = service.get(task["links"]["rejects"])["rejects"] if task["state"] == State.failed else []
     return report.ended(task, bad, as_json=as_json)
