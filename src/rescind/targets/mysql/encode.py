@@ -48,10 +48,9 @@ def values(columns: Sequence[Values]) -> Rows:
 
 
 def _joined(fields: list[Values], before: bytes, between: bytes, after: bytes, null: bytes) -> Rows:
-    fields[0] = pc.binary_join_element_wise(_one(before), pc.fill_null(fields[0], _one(null)), _one(b""))
-    fields[-1] = pc.binary_join_element_wise(pc.fill_null(fields[-1], _one(null)), _one(after), _one(b""))
-    parts = [*fields, _one(between)]
-    rows = pc.binary_join_element_wise(*parts, null_handling="replace", null_replacement=null.decode())
+    parts = [_one(before), *(part for field in fields for part in (field, _one(between)))]
+    parts[-1] = _one(after)
+    rows = pc.binary_join_element_wise(*parts, _one(b""), null_handling="replace", null_replacement=null.decode())
     _, offsets, data = rows.buffers()
     bounds = np.frombuffer(memoryview(offsets), np.int64)[rows.offset : rows.offset + len(rows) + 1]
     text = memoryview(data).cast("B") if data is not None else memoryview(b"")
