@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -25,6 +25,7 @@ from rescind.broker.announcer import Announcer
 from rescind.broker.application import make_celery
 from rescind.broker.command import run_worker as run_celery_worker
 from rescind.broker.publisher import publisher
+from rescind.domain.task import Task
 from rescind.domain.upload import Upload
 from rescind.errors import BrokerUnavailable, ConfigurationError, RescindError
 from rescind.ledger import branches as ledger_branches
@@ -34,16 +35,22 @@ from rescind.ledger.engine import Ledger, now
 from rescind.readers.reader import Reader, Source
 from rescind.readers.registry import open_reader
 from rescind.settings import Settings
+from rescind.targets.capabilities import Capabilities
 from rescind.targets.registry import TargetRegistry, open_targets
 from rescind.tasks.registry import TaskRegistry
 from rescind.tasks.submission import Submission
 from rescind.telemetry import logs
+from rescind.transaction import selftest
 from rescind.transaction.coordinator import Coordinator
 from rescind.transaction.forget import Forgetter
+from rescind.transaction.operator import Operator
 from rescind.transaction.recovery import Recovery
+from rescind.transaction.selftest import Step
+from rescind.transaction.situation import Observer
 from rescind.uploads.store import UploadStore
 from rescind.worker import guard
 from rescind.worker.children import Leaving, set_up_child
+from rescind.worker.lease import Unchanged, worker_is_gone
 from rescind.worker.run import Worker
 from rescind.worker.sweeper import Sweeper
 
@@ -116,6 +123,55 @@ def migrate(settings: Settings) -> None:
 def _used(ledger: Ledger, target: str) -> bool:
     with ledger.read() as connection:
         return ledger_branches.used(connection, target)
+
+
+@contextmanager
+def operator(settings: Settings, name: str, *, dry_run: bool = False) -> Iterator[Operator]:
+    """What an operator recovers with; `name` is who it is. Log lines go to standard error."""
+    start(settings, "recover")
+    core = open_core(settings)
+    try:
+        migration.check(core.ledger)
+        observer = Observer(core.ledger, core.targets, core.recovery(), _worker_left, settings.lease_seconds)
+        yield Operator(observer, partial(_sweep_once, core), name, dry_run)
+    finally:
+        core.targets.close()
+        core.ledger.close()
+
+
+def _worker_left(task: Task) -> bool:
+    return task.worker is None or worker_is_gone(task)
+
+
+def _sweep_once(core: Core) -> None:
+    sweeper = open_sweeper(core)
+    sweeper.sweep_ledger()
+    for target in core.targets.values():
+        try:
+            sweeper.sweep_target(target, Unchanged(), Unchanged())
+        except RescindError as error:
+            logs.log.warning("sweep.failed", target=target.name, error=str(error))
+
+
+Card = Capabilities | RescindError
+
+
+def cards(settings: Settings) -> dict[str, Card]:
+    """What each target can do, or why it does not say."""
+    found: dict[str, Card] = {}
+    with closing(open_targets(settings.target_urls(), settings.two_phase)) as targets:
+        for name, target in targets.items():
+            try:
+                found[name] = target.capabilities()
+            except RescindError as error:
+                found[name] = error
+    return found
+
+
+def self_test(settings: Settings, target: str) -> Iterator[Step]:
+    """Prove two-phase commit on that target's server, step by step."""
+    url = settings.target_urls()[target]
+    return selftest.run(lambda: open_targets({target: url}, settings.two_phase)[target])
 
 
 def purge(settings: Settings) -> dict[str, int]:

@@ -11,10 +11,15 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
 
 from rescind import bootstrap
-from rescind.cli.exits import Exit
+from rescind.cli.exits import Exit, Failure
 from rescind.cli.options import Home, Json
+from rescind.cli.selftest import self_test
+from rescind.errors import RescindError
 from rescind.settings import Settings, load
 from rescind.worker.home import holder
 
@@ -40,19 +45,31 @@ class Check:
     verdict: Verdict
     reason: str
     cure: str = ""
+    notes: tuple[str, ...] = ()  #: what else is worth knowing
 
 
-def doctor(*, home: Home = None, json: Json = False) -> int:
+def doctor(
+    *targets: Annotated[str, Parameter(name="TARGET", help="With --xa-selftest: which targets (default: all).")],
+    xa_selftest: Annotated[
+        bool, Parameter(help="Prove two-phase commit on the targets' own servers, instead.")
+    ] = False,
+    home: Home = None,
+    json: Json = False,
+) -> int:
     """Check Python, home, space, ledger, broker, uploads and every target. Exit code 1 if one of them fails."""
     settings = load(home=home)
+    if xa_selftest:
+        return self_test(settings, targets, as_json=json)
+    if targets:
+        raise Failure("Targets are named for --xa-selftest only.", code=Exit.usage)
     checks = list(examine(settings))
     if json:
         print(json_module.dumps([asdict(check) for check in checks], indent=2))
     else:
         for check in checks:
             print(f"{check.verdict.upper():4}  {check.name}: {check.reason}")
-            if check.cure:
-                print(f"      {check.cure}")
+            for line in filter(None, (check.cure, *check.notes)):
+                print(f"      {line}")
     return Exit.failed if any(check.verdict is Verdict.fail for check in checks) else Exit.done
 
 
@@ -69,6 +86,7 @@ def examine(settings: Settings) -> Iterator[Check]:
         if directory.exists():
             yield _space(directory)
     yield from _parts(bootstrap.checks(settings))
+    yield from cards(bootstrap.cards(settings))
 
 
 def _python() -> Check:
@@ -109,6 +127,26 @@ def _parts(reasons: Mapping[str, str | None]) -> Iterator[Check]:
             yield Check(name, Verdict.fail, reason, _CURES[name.partition(":")[0]])
 
 
+def cards(found: Mapping[str, bootstrap.Card]) -> Iterator[Check]:
+    """What each target can do, in words; its warnings stand by themselves. One that does not answer was told of."""
+    for name, card in found.items():
+        if isinstance(card, RescindError):
+            continue
+        grades = ((words, getattr(card, ability)) for ability, words in _ABILITIES.items())
+        notes = tuple(f"{words}: {ability.grade}. {ability.reason}" for words, ability in grades)
+        yield Check(f"card:{name}", Verdict.ok, card.database, notes=notes)
+        for warning in card.warnings:
+            yield Check(f"card:{name}", Verdict.warn, warning)
+
+
+_ABILITIES = {
+    "one_phase": "one-phase commit",
+    "two_phase": "two-phase commit",
+    "parallel_writers": "several tasks writing at once",
+    "transactional_ddl": "tables made by tasks",
+    "sql": "SQL of your own tasks",
+    "bulk_load": "many rows",
+}
 _CURES = {
     "ledger": "Start the ledger's database, or run `rescind migrate`; RESCIND_LEDGER_URL says where it is.",
     "broker": "Start the broker; CELERY_BROKER_URL says where it is. Work that is accepted meanwhile is safe.",

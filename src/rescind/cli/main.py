@@ -44,6 +44,7 @@ OPERATOR_COMMANDS = (
     ("sweeper", "rescind.cli.operate:sweeper", "Recover, announce and clean up, for ever."),
     ("migrate", "rescind.cli.operate:migrate", "Bring the ledger to this version."),
     ("doctor", "rescind.cli.doctor:doctor", "Check that everything is as it must be."),
+    ("recover", "rescind.cli.recover:recover", "Explain what is undecided, and finish it."),
     ("purge", "rescind.cli.operate:purge", "Delete what is past its retention."),
 )
 

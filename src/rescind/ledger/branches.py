@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from sqlalchemy import Connection, insert, select, update
 
@@ -27,6 +28,14 @@ class Registered:
     session: str
     ended: bool
     tables: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Entry:
+    """Where a branch was registered, and when."""
+
+    target: str
+    at: datetime
 
 
 def register(
@@ -90,6 +99,13 @@ def used(connection: Connection, target: str) -> bool:
     gone = select(forgotten.c.task).where(forgotten.c.target == target).limit(1)
     made = select(tables.made_table.c.name).where(tables.made_table.c.target == target).limit(1)
     return any(connection.execute(query).first() is not None for query in (seen, gone, made))
+
+
+def find(connection: Connection, branch: BranchId) -> Entry | None:
+    """What the ledger knows of a branch, if it knows it."""
+    where = (_b.c.task == branch.task, _b.c.attempt == branch.attempt, _b.c.branch == branch.branch)
+    row = connection.execute(select(_b.c.target, _b.c.registered_at).where(*where)).one_or_none()
+    return None if row is None else Entry(row.target, row.registered_at)
 
 
 def session_of(connection: Connection, branch: BranchId) -> str | None:

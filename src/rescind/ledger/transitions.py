@@ -261,12 +261,15 @@ def mark_hazard(connection: Connection, task: Task, problem: Problem) -> bool:
     )
 
 
-def settle_hazard(connection: Connection, task: Task, to: State, operator: str, why: str) -> bool:
+def settle_hazard(
+    connection: Connection, task: Task, to: State, operator: str, why: str, evidence: dict[str, Any]
+) -> bool:
     """An operator's word on a task in hazard: `committed` or `failed`. Kept with the task for ever, with who said it.
 
-    Nothing is done in any database: the operator has seen to that.
+    `evidence` is what the targets showed then. Nothing is done in any database: the operator has seen to that.
     """
-    detail = {"operator": operator, "why": why, "hazard": task.problem.detail if task.problem else None}
+    said = {"operator": operator, "why": why, "evidence": evidence}
+    detail = said | {"hazard": task.problem.detail if task.problem else None}
     if not _move(connection, task, State.hazard, to, detail=detail, finished_at=now()):
         return False
     pending.settle(connection, task)

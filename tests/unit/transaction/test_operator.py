@@ -1,0 +1,344 @@
+"""What an operator is told and may decide: quarantine, hazard, a restored ledger."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass, replace
+
+import pytest
+from sqlalchemy import delete, update
+from tests.support.protocol import SHAPES, World
+
+from rescind import failpoints
+from rescind.domain.branch import BranchId, Protocol
+from rescind.domain.states import State
+from rescind.domain.task import Commit, Terms
+from rescind.errors import InvalidRequest, RescindError, TargetUnavailable, Undecided, UnknownId
+from rescind.ledger import events, tables
+from rescind.ledger.engine import Ledger
+from rescind.testing.memory import Fault, MemoryTarget
+from rescind.transaction import operator as operators
+from rescind.transaction.operator import BranchEnd, Operator
+from rescind.transaction.recovery import Verdict
+from rescind.transaction.situation import Observer, Open
+
+HELD = Terms(commit=Commit.manual, hold_seconds=900)
+WHY = "the backup of Monday"
+
+
+@dataclass
+class Desk:
+    """An operator at work in a world."""
+
+    w: World
+    worker_left: bool = True
+
+    def operator(self, *, dry_run: bool = False) -> Operator:
+        observer = Observer(self.w.ledger, self.w.targets, self.w.recovery, lambda task: self.worker_left, 15.0)
+        return Operator(observer, self._sweep, "ann", dry_run)
+
+    def _sweep(self) -> None:
+        for task_id in [open_.task.id for open_ in self.operator(dry_run=True).recover().before.tasks]:
+            with suppress(RescindError):
+                self.w.recover_once(self.w.task(task_id))
+        for target in self.w.targets.values():
+            with suppress(RescindError):
+                self.w.recovery.sweep_target(target)
+
+    def prepared(self, terms: Terms = HELD, shape: str = "two branches") -> str:
+        """A task that is held."""
+        task_id = self.w.submit(SHAPES[shape], terms)
+        assert self.w.attempt(self.w.claim(task_id)) is State.prepared
+        return task_id
+
+    def forgotten(self) -> BranchId:
+        """A prepared branch whose task the ledger does not know: it was restored from before it."""
+        task_id = self.prepared(shape="two-phase")
+        with self.w.ledger.write() as connection:
+            connection.execute(delete(tables.task).where(tables.task.c.id == task_id))
+        (branch,) = self.w.prepared("two")
+        return branch
+
+    def hazard(self, *, by_hand: str = "two") -> str:
+        """A task in hazard: held, stopped, and one of its branches was committed by hand."""
+        task_id = self.prepared()
+        branch = next(b for b in self.w.prepared(by_hand) if b.task == task_id)
+        self.w.targets[by_hand].commit_prepared(branch)
+        self.w.stop(task_id)
+        assert self.w.recovery.release(self.w.task(task_id)) is State.hazard
+        return task_id
+
+    def kinds(self, task_id: str) -> list[str]:
+        with self.w.ledger.read() as connection:
+            return [event.kind for event in events.of_task(connection, task_id)]
+
+    def only(self, task_id: str) -> Open:
+        return next(each for each in self.operator(dry_run=True).recover().before.tasks if each.task.id == task_id)
+
+
+@pytest.fixture
+def desk(w: World) -> Desk:
+    return Desk(w)
+
+
+def test_nothing_is_undecided(desk: Desk) -> None:
+    found = desk.operator().recover()
+    assert (found.before.branches, found.before.tasks, found.before.away) == ((), (), {})
+
+
+def test_what_a_sweep_would_do_is_explained_and_done_once(desk: Desk) -> None:
+    task_id = desk.prepared()
+    desk.w.stop(task_id)
+    found = desk.operator().recover()
+    assert [listed.verdict for listed in found.before.branches] == [Verdict.leave, Verdict.leave]
+    assert "a stop was asked for" in found.before.tasks[0].plan
+    assert (found.states, found.after.branches, found.after.tasks) == ({task_id: State.stopped}, (), ())
+
+
+def test_a_dry_run_only_explains(desk: Desk) -> None:
+    task_id = desk.prepared()
+    desk.w.stop(task_id)
+    found = desk.operator(dry_run=True).recover()
+    assert found.states == {task_id: State.prepared}
+    assert len(desk.w.prepared("two")) == 1
+
+
+def test_a_held_task_is_left_to_its_person(desk: Desk) -> None:
+    task_id = desk.prepared()
+    assert desk.operator().recover().states == {task_id: State.prepared}
+    assert "held until" in desk.only(task_id).plan
+    desk.w.expire(task_id)
+    assert "time is over" in desk.only(task_id).plan
+
+
+@pytest.mark.parametrize(
+    ("point", "state", "words"),
+    [
+        ("branch.after_marker", State.running, "the attempt is taken back, and another one follows"),
+        ("decide.after", State.committing, "every branch of it is committed"),
+        ("abort.before_rollback", State.aborting, "It is taken back"),
+    ],
+)
+def test_a_task_is_explained_by_its_state(desk: Desk, point: str, state: State, words: str) -> None:
+    task_id = desk.w.submit(SHAPES["two branches"])
+    failpoints.arm(point, failpoints.Action.fail)
+    if state is State.aborting:
+        desk.w.operators["two"].arm("write_marker", Fault.refused)
+    desk.w.attempt(desk.w.claim(task_id))
+    with desk.w.ledger.write() as connection:
+        connection.execute(update(tables.task).where(tables.task.c.id == task_id).values(state=state))
+    assert words in desk.only(task_id).plan
+    desk.worker_left = False
+    assert "15 s later" in desk.only(task_id).plan
+
+
+def test_branches_that_end_by_themselves_are_explained(desk: Desk) -> None:
+    task_id = desk.prepared(shape="two-phase")
+
+    def listed(**values: object) -> tuple[Verdict, str]:
+        with desk.w.ledger.write() as connection:
+            connection.execute(update(tables.task).where(tables.task.c.id == task_id).values(values))
+        (found,) = desk.operator(dry_run=True).recover().before.branches
+        return found.verdict, found.why
+
+    verdict, why = listed(state=State.committed)
+    assert (verdict, "committed" in why) == (Verdict.commit, True)
+    verdict, why = listed(state=State.stopped)
+    assert (verdict, "taken back" in why) == (Verdict.roll_back, True)
+    verdict, why = listed(state=State.running, attempt=2)
+    assert (verdict, "at attempt 2" in why) == (Verdict.roll_back, True)
+    verdict, why = listed(state=State.running, attempt=0)
+    assert (verdict, "attempt 1" in why) == (Verdict.quarantine, True)
+
+
+def test_a_target_that_does_not_answer_is_named_and_the_others_are_looked_at(desk: Desk) -> None:
+    task_id = desk.prepared(shape="two-phase")
+    desk.w.targets["three"] = MemoryTarget("three", "/nowhere/socket")
+    found = desk.operator().recover()
+    assert found.before.away.keys() == {"three"}
+    assert [listed.branch.task for listed in found.before.branches] == [task_id]
+
+
+@pytest.mark.parametrize("how", list(BranchEnd))
+def test_a_branch_in_quarantine_ends_by_an_operators_word_only(desk: Desk, how: BranchEnd) -> None:
+    branch = desk.forgotten()
+    (listed,) = desk.operator().recover().after.branches
+    assert (listed.branch, listed.target, listed.verdict) == (branch, "two", Verdict.quarantine)
+    assert "knows no such task" in listed.why
+    assert {seen.target: len(seen.prepared) for seen in listed.seen} == {"one": 0, "two": 1, "three": 0}
+    desk.operator().end_branch(str(branch), how, WHY)
+    assert desk.w.prepared("two") == []
+    assert desk.w.rows("two") == (3 if how is BranchEnd.commit else 0)
+
+
+def test_a_branch_of_an_earlier_life_is_in_quarantine(desk: Desk) -> None:
+    task_id = desk.prepared(shape="two-phase")
+    desk.operator().restored()
+    desk.w.ledger._identity = None  # as in a process that began after it
+    (listed,) = desk.operator(dry_run=True).recover().before.branches
+    assert listed.verdict is Verdict.quarantine
+    assert "an earlier life" in listed.why
+    assert listed.since is not None
+    desk.operator().end_branch(str(listed.branch), BranchEnd.rollback, WHY)
+    with desk.w.ledger.read() as connection:
+        event = next(e for e in events.of_task(connection, task_id) if e.kind == operators.BRANCH_ENDED)
+    assert (event.detail["operator"], event.detail["why"], event.detail["how"]) == ("ann", WHY, "rollback")
+    assert str(listed.branch) in event.detail["evidence"]["two"]["prepared"]
+
+
+def test_a_dry_run_ends_no_branch(desk: Desk) -> None:
+    branch = desk.forgotten()
+    desk.operator(dry_run=True).end_branch(str(branch), BranchEnd.commit, WHY)
+    assert desk.w.prepared("two") == [branch]
+
+
+def test_a_branch_that_ends_by_itself_is_not_an_operators(desk: Desk) -> None:
+    desk.prepared(shape="two-phase")
+    (branch,) = desk.w.prepared("two")
+    with pytest.raises(InvalidRequest, match="ends by itself"):
+        desk.operator().end_branch(str(branch), BranchEnd.commit, WHY)
+    assert desk.w.prepared("two") == [branch]
+
+
+@pytest.mark.parametrize("gid", ["anything", "rescind:1:000000000000:1:t:1:0"])
+def test_a_branch_of_somebody_else_is_nobodys_business(desk: Desk, gid: str) -> None:
+    with pytest.raises(InvalidRequest, match="of this ledger"):
+        desk.operator().end_branch(gid, BranchEnd.commit, WHY)
+
+
+def test_a_branch_that_is_not_prepared(desk: Desk) -> None:
+    branch = desk.forgotten()
+    desk.w.targets["two"].rollback_prepared(branch)
+    with pytest.raises(InvalidRequest, match="lists"):
+        desk.operator().end_branch(str(branch), BranchEnd.commit, WHY)
+
+
+@pytest.mark.parametrize(
+    ("fault", "proven"), [(Fault.lost, True), (Fault.refused_after, True), (Fault.refused, False), (Fault.cut, False)]
+)
+def test_how_a_branch_ended_is_read_from_the_database(desk: Desk, fault: Fault, proven: bool) -> None:
+    branch = desk.forgotten()
+    desk.w.operators["two"].arm("commit_prepared", fault)
+    if proven:
+        desk.operator().end_branch(str(branch), BranchEnd.commit, WHY)
+    else:
+        with pytest.raises(Undecided):
+            desk.operator().end_branch(str(branch), BranchEnd.commit, WHY)
+    assert desk.w.rows("two") == (3 if proven else 0)
+
+
+def test_hazard_shows_what_the_targets_show(desk: Desk) -> None:
+    task_id = desk.hazard()
+    found = desk.operator().recover()
+    assert found.states == {task_id: State.hazard}
+    (task,) = found.before.tasks
+    shown = {seen.target: (len(seen.markers), len(seen.prepared)) for seen in task.seen}
+    assert shown["two"] == (1, 0)
+    assert shown["three"] == (0, 1)
+
+
+def test_hazard_is_settled_when_nothing_is_prepared_any_more(desk: Desk) -> None:
+    task_id = desk.hazard()
+    with pytest.raises(InvalidRequest, match="still prepared"):
+        desk.operator().settle(task_id, State.committed, WHY)
+    assert desk.w.task(task_id).state is State.hazard
+    (branch,) = desk.w.prepared("three")
+    desk.operator().end_branch(str(branch), BranchEnd.commit, WHY)
+    settled = desk.operator().settle(task_id, State.committed, WHY)
+    assert settled.warnings == ()
+    assert desk.w.task(task_id).state is State.committed
+    with desk.w.ledger.read() as connection:
+        last = events.of_task(connection, task_id)[-1]
+    assert (last.kind, last.detail["operator"], last.detail["why"]) == ("committed", "ann", WHY)
+    assert len(last.detail["evidence"]["two"]["markers"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("to", "against"), [(State.committed, "Branch 1 (target three) has no marker"), (State.failed, "is there")]
+)
+def test_what_speaks_against_the_word_is_told(desk: Desk, to: State, against: str) -> None:
+    task_id = desk.hazard()
+    (branch,) = desk.w.prepared("three")
+    desk.operator().end_branch(str(branch), BranchEnd.rollback, WHY)
+    for dry_run in (True, False):
+        (warning,) = desk.operator(dry_run=dry_run).settle(task_id, to, WHY).warnings
+        assert against in warning
+    assert desk.w.task(task_id).state is to
+
+
+def test_rows_of_two_attempts_are_told(desk: Desk) -> None:
+    """The ledger was restored from between the two attempts of a task, and both committed."""
+    task_id = desk.hazard()
+    (branch,) = desk.w.prepared("three")
+    desk.operator().end_branch(str(branch), BranchEnd.commit, WHY)
+    again = desk.w.targets["two"].open_branch(replace(branch, attempt=2, branch=0), Protocol.two_phase)
+    again.start()
+    again.write_marker(0, "x")
+    again.prepare()
+    again.commit()
+    again.close()
+    (warning,) = desk.operator().settle(task_id, State.committed, WHY).warnings
+    assert "2 attempts" in warning
+
+
+def test_settling_needs_every_target_of_the_task(desk: Desk) -> None:
+    task_id = desk.hazard()
+    desk.w.targets["two"] = MemoryTarget("two", "/nowhere/socket")
+    with pytest.raises(TargetUnavailable, match="two"):
+        desk.operator().settle(task_id, State.failed, WHY)
+
+
+def test_only_hazard_is_settled(desk: Desk) -> None:
+    with pytest.raises(InvalidRequest, match="is prepared"):
+        desk.operator().settle(desk.prepared(), State.committed, WHY)
+    with pytest.raises(UnknownId):
+        desk.operator().settle("nothing", State.committed, WHY)
+
+
+def test_a_restored_ledger_begins_a_life_that_no_target_has_seen(desk: Desk, w: World) -> None:
+    ledger, _ = w.ledger.identity()
+    ahead = BranchId(ledger, 7, "t", 1, 0)
+    branch = w.targets["three"].open_branch(ahead, Protocol.two_phase)
+    branch.start()
+    branch.prepare()
+    branch.close()
+    task_id = w.submit(SHAPES["two-phase"])
+    assert desk.operator().recover().before.later == {"three": 7}
+    assert desk.operator(dry_run=True).restored().new == 8
+    assert w.ledger.incarnation() == 1
+    found = desk.operator().restored()
+    assert (found.last, found.new, found.waiting) == (1, 8, {State.queued: 1})
+    assert (found.seen["three"], w.ledger.incarnation()) == (7, 8)
+    assert desk.kinds(task_id) == ["submitted", "ledger-restored"]
+    assert desk.operator().restored().new == 9
+
+
+def test_every_target_must_answer_before_a_new_life(desk: Desk, w: World) -> None:
+    w.targets["three"] = MemoryTarget("three", "/nowhere/socket")
+    with pytest.raises(TargetUnavailable, match="three"):
+        desk.operator().restored()
+    assert w.ledger.incarnation() == 1
+
+
+def test_no_new_life_while_a_worker_beats(desk: Desk, w: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    task_id = w.claim(w.submit(SHAPES["two-phase"])).id
+
+    def beat(seconds: float) -> None:
+        with w.ledger.write() as connection:
+            values = {"beat": tables.task.c.beat + 1}
+            connection.execute(update(tables.task).where(tables.task.c.id == task_id).values(values))
+
+    monkeypatch.setattr("rescind.transaction.operator.time.sleep", beat)
+    with pytest.raises(InvalidRequest, match=task_id):
+        desk.operator().restored()
+    assert w.ledger.incarnation() == 1
+    monkeypatch.setattr("rescind.transaction.operator.time.sleep", lambda seconds: None)
+    assert desk.operator().restored().new == 2
+
+
+def test_of_two_at_once_one_begins_the_new_life(desk: Desk, w: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = w.ledger.incarnation()
+    desk.operator().restored()
+    monkeypatch.setattr(Ledger, "incarnation", lambda self: first)
+    with pytest.raises(InvalidRequest, match="Somebody else"):
+        desk.operator().restored()
