@@ -62,7 +62,9 @@ class MariaDB(Server):
     def _common(self) -> list[str]:
         # As whoever runs the tests, also as root: a server that changes its user is not killed with its parent.
         as_root = ["--user=root"] if os.geteuid() == 0 else []
-        return ["--no-defaults", f"--datadir={self.directory}/data", *as_root]
+        # A server that starts deletes the temporary tables in its tmpdir, also those of its neighbours.
+        places = [f"--datadir={self.directory}/data", f"--tmpdir={self.directory}"]
+        return ["--no-defaults", *places, *as_root]
 
     def _execute(self, statement: str) -> None:
         connection = pymysql.connect(host="127.0.0.1", port=self.port, user="root", connect_timeout=5)
