@@ -1,7 +1,7 @@
 """The ledger: the durable memory of every task. It is the queue and the truth.
 
-SQLAlchemy Core over SQLite in [A]; every statement is portable to PostgreSQL and MySQL. Functions take an open
-connection, so that the caller sees where its transaction begins and ends; a transition is one guarded UPDATE
+SQLAlchemy Core over SQLite, PostgreSQL, MySQL and MariaDB, with the same statements. Functions take an open connection,
+so that the caller sees where its transaction begins and ends; a transition is one guarded UPDATE
 that answers whether it found what it expected. May import `domain`, `settings`, `telemetry`, `errors`,
-`failpoints` and `process`; knows no targets, no Flask, no Celery.
+`failpoints`, `process` and `urls`; knows no targets, no Flask, no Celery.
 """

@@ -8,15 +8,17 @@ is frozen and keeps its connections.
 from __future__ import annotations
 
 import sqlite3
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import psycopg
-from psycopg.pq import TransactionStatus
-from pymysql.connections import Connection as MySQLConnection
 from sqlalchemy import URL, Connection, Engine, create_engine, event
 
 from rescind.errors import ConfigurationError
 from rescind.urls import database_url
+
+if TYPE_CHECKING:
+    from pymysql.connections import Connection as MySQLConnection
+
+    from rescind.ledger.patient import PatientConnection
 
 CONNECT_SECONDS = 5
 #: The longest that one statement takes on a server, its wait for a lock included. On SQLite it is `busy_seconds`, where
@@ -72,6 +74,9 @@ def _sqlite(url: URL, busy_seconds: float) -> Engine:
 
 
 def _postgresql(url: URL, statement_seconds: float) -> Engine:
+    # Most ledgers are SQLite, and the driver costs start-up time.
+    from rescind.ledger.patient import PatientConnection  # noqa: PLC0415
+
     network = {"connect_timeout": CONNECT_SECONDS, "keepalives_idle": 10, "keepalives_interval": 5}
     engine = create_engine(url, isolation_level="READ COMMITTED", connect_args=network, **_POOL)
     settings = {
@@ -83,32 +88,18 @@ def _postgresql(url: URL, statement_seconds: float) -> Engine:
     }
 
     @event.listens_for(engine, "do_connect")
-    def _(dialect: object, record: object, args: Any, kwargs: Any) -> _Patient:
-        connection = _Patient.connect(*args, **kwargs)
+    def _(dialect: object, record: object, args: Any, kwargs: Any) -> PatientConnection:
+        connection = PatientConnection.connect(*args, **kwargs)
         connection.answer_seconds = statement_seconds + GRACE_SECONDS
         return connection
 
     @event.listens_for(engine, "connect")
-    def _(connection: _Patient, record: object) -> None:
+    def _(connection: PatientConnection, record: object) -> None:
         asked = ", ".join(["set_config(%s, %s, false)"] * len(settings))
         connection.execute(f"SELECT {asked}", [text for setting in settings.items() for text in setting])
         connection.commit()
 
     return engine
-
-
-class _Patient(psycopg.Connection[Any]):
-    """A connection that gives up in the end: libpq waits for ever where the server's machine still acknowledges."""
-
-    answer_seconds = STATEMENT_SECONDS + GRACE_SECONDS
-
-    def wait(self, gen: Any, *args: Any, **kwargs: Any) -> Any:
-        try:
-            return super().wait(gen, *args, **kwargs | {"timeout": self.answer_seconds})
-        except psycopg.OperationalError:
-            if self.pgconn.transaction_status == TransactionStatus.ACTIVE:
-                self.pgconn.finish()  # or the next statement would be given the answer to this one
-            raise
 
 
 def _mysql(url: URL, statement_seconds: float) -> Engine:

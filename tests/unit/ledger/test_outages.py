@@ -62,6 +62,14 @@ def write(ledger: Ledger, *acts: Callable[[Connection], object]) -> None:
             act(connection)
 
 
+def answers(ledger: Ledger) -> bool:
+    try:
+        with ledger.read():
+            return True
+    except LedgerUnavailable:
+        return False
+
+
 def phase_of(ledger: Ledger, task_id: str) -> str:
     with ledger.read() as connection:
         return str(connection.execute(select(tables.task.c.phase).where(tables.task.c.id == task_id)).scalar_one())
@@ -82,6 +90,7 @@ def test_who_waits_for_a_frozen_server_gives_up(server: Server, ledger: Ledger) 
             pass
     finally:
         server.thaw()
+    until(lambda: answers(ledger), "the thawed server")
     write(ledger, set_phase("thawed"))
     assert phase_of(ledger, task_id) == "thawed"
 
@@ -93,6 +102,7 @@ def test_a_server_that_freezes_within_a_transaction(server: Server, ledger: Ledg
             write(ledger, set_phase("begun"), lambda _: server.freeze(), set_phase("lost"))
     finally:
         server.thaw()
+    until(lambda: answers(ledger), "the thawed server")
     write(ledger, set_phase("thawed"))
     assert phase_of(ledger, task_id) == "thawed"
 
