@@ -24,6 +24,7 @@ from rescind.targets.mysql.session import run
 from rescind.targets.mysql.writer import MySQLWriter
 from rescind.targets.statements import StatementGuard
 
+LOCK_SECONDS = 10  #: how long a statement waits for a row's or a table's lock
 ROLLBACK_SECONDS = 1.0  #: how long `rollback` waits for a rollback; the server goes on with it without us
 
 _HELD = """SELECT trx_rows_locked, trx_tables_locked, trx_rows_modified FROM information_schema.innodb_trx
@@ -50,7 +51,7 @@ class MySQLBranch:
         self._sql: GuardedConnection | None = None
         self._begun = self._marked = self._prepared = False
         self._broken: str | None = None
-        self._connection = session.open_session(arguments, read_seconds=None)
+        self._connection = session.open_session(arguments, read_seconds=None, lock_seconds=LOCK_SECONDS)
         try:
             self._identity = session.identify(self._connection)
         except BaseException:
@@ -243,7 +244,8 @@ class MySQLBranch:
             with translated(), self._connection.own():
                 yield
         except BaseException as error:
-            self._broken = str(error) if breaks else None
+            if breaks:
+                self._broken = str(error) or type(error).__name__
             raise
 
 

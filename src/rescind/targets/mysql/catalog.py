@@ -50,9 +50,10 @@ class MySQLCatalog:
 
     def count(self, name: str) -> int:
         """How many rows it has. Raises UnknownTable."""
-        with control(self._arguments, READ_SECONDS) as connection:
+        with control(self._arguments) as connection:
             require(connection, name)
-            return int(run(connection, f"SELECT count(*) FROM {quote(name)}")[0][0])
+            with connection.bounded(READ_SECONDS):
+                return int(run(connection, f"SELECT count(*) FROM {quote(name)}")[0][0])
 
     @contextmanager
     def rows(
@@ -62,13 +63,14 @@ class MySQLCatalog:
 
         Raises UnknownTable, and InvalidArguments where `after` does not fit the key.
         """
-        with control(self._arguments, READ_SECONDS) as connection:
+        with control(self._arguments) as connection:
             table = describe(connection, name)
             statement, parameters = _select(table, limit, after)
             connection.decoders = {}  # text is what Arrow reads
             cursor = connection.cursor(SSCursor)
-            cursor.execute(statement, parameters)
-            yield arrow.batches(cursor, table)
+            with connection.bounded(READ_SECONDS):
+                cursor.execute(statement, parameters)
+                yield arrow.batches(cursor, table)
 
 
 def unknown(name: str) -> UnknownTable:

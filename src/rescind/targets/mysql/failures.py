@@ -30,6 +30,7 @@ INTERRUPTED = 1317
 XA_RECOVER_DENIED = 1401
 SERVER_LOST = 2013
 PACKET_MALFORMED = 2027
+LOAD_DISABLED = frozenset({1148, 3948, 4166})  #: the last is MariaDB's, the one before it MySQL's
 
 _NUMBERS: dict[type[RescindError], tuple[int, ...]] = {
     ConstraintViolated: (

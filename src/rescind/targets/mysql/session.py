@@ -18,7 +18,7 @@ from rescind.targets.mysql.connection import Connection
 from rescind.targets.mysql.failures import ACCESS_DENIED, NO_SUCH_THREAD, number, translated
 
 CONTROL_SECONDS = 10.0  #: how long an answer to a short statement may take
-LOCK_SECONDS = 10  #: how long a statement waits for a row's or a table's lock
+LOCK_SECONDS = 5  #: how long it waits for a lock: less, or the answer would not be heard
 CANCEL_SECONDS = 2.0  #: a cancel comes from the thread that keeps the task's heart beating
 END_SECONDS = 0.5  #: how long one call waits for a session that it ends
 _POLL_SECONDS = 0.02
@@ -28,8 +28,8 @@ _SQL_MODE = (
     "NO_ENGINE_SUBSTITUTION,NO_AUTO_VALUE_ON_ZERO"  # 0 is a number like any other; without NO_BACKSLASH_ESCAPES
 )
 #: What a server's own settings may say otherwise. Warnings are counted: they are all that LOAD DATA says of bad values.
-_SETTINGS = f"""SET SESSION sql_mode='{_SQL_MODE}', time_zone='+00:00', innodb_lock_wait_timeout={LOCK_SECONDS},
-    lock_wait_timeout={LOCK_SECONDS}, foreign_key_checks=1, unique_checks=1, sql_notes=1, max_error_count=64,
+_SETTINGS = f"""SET SESSION sql_mode='{_SQL_MODE}', time_zone='+00:00', innodb_lock_wait_timeout=%s,
+    lock_wait_timeout=%s, foreign_key_checks=1, unique_checks=1, sql_notes=1, max_error_count=64,
     sql_safe_updates=0, sql_select_limit=DEFAULT, wait_timeout=86400, net_read_timeout=3600, net_write_timeout=3600"""
 
 #: Both clocks are read in one statement, so that the difference is the same whenever it is asked.
@@ -61,11 +61,13 @@ class SessionId:
         return (self.started, self.server) == (other.started, other.server)
 
 
-def open_session(arguments: Mapping[str, Any], read_seconds: float | None = CONTROL_SECONDS) -> Connection:
+def open_session(
+    arguments: Mapping[str, Any], read_seconds: float | None = CONTROL_SECONDS, lock_seconds: int = LOCK_SECONDS
+) -> Connection:
     """Connect, with settings that do not depend on the server's. Raises pymysql.Error."""
     connection = Connection(arguments, read_seconds)
     try:
-        run(connection, _SETTINGS)
+        run(connection, _SETTINGS, lock_seconds, lock_seconds)
     except BaseException:
         connection.close()
         raise

@@ -48,7 +48,7 @@ class MySQLTarget:
         )
 
     def capabilities(self) -> Capabilities:
-        """As the server was when it last was looked at. Raises TargetUnavailable, TargetRefused."""
+        """As the server was when it last was looked at. Raises TargetUnavailable."""
         return card(self._known(), self._two_phase)
 
     def protocol(self) -> CommitProtocol:
@@ -161,8 +161,13 @@ class MySQLTarget:
             return self._server
         if self._absent is not None and time.monotonic() < self._absent[0]:
             raise TargetUnavailable(self._absent[1])
-        with self._control() as connection:
-            return self._look(connection)
+        try:
+            with self._control() as connection:
+                return self._look(connection)
+        except TargetUnavailable:
+            raise
+        except TargetError as error:  # a proxy: `preflight` says so to whoever registers it or writes to it
+            raise TargetUnavailable(str(error)) from error
 
     def _look(self, connection: Connection) -> Server:
         self._server = preflight.look(connection)

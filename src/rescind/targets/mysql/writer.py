@@ -21,7 +21,7 @@ from rescind.errors import ConstraintViolated, TargetError
 from rescind.targets.mysql import encode
 from rescind.targets.mysql.columns import exact, loses_spaces
 from rescind.targets.mysql.connection import Connection, Loaded
-from rescind.targets.mysql.failures import known
+from rescind.targets.mysql.failures import LOAD_DISABLED, known, number
 from rescind.targets.mysql.session import run
 from rescind.targets.mysql.sql import quote
 
@@ -67,9 +67,7 @@ class MySQLWriter:
             self._look(arrays)
             for start in range(0, batch.num_rows, ROWS_PER_STATEMENT):
                 part = [_plain(values.slice(start, ROWS_PER_STATEMENT)) for values in arrays]
-                if self._bulk:
-                    self._by_load(part, start)
-                else:
+                if not self._bulk or not self._by_load(part, start):
                     self._by_inserts(part, start)
         return batch.num_rows
 
@@ -87,12 +85,16 @@ class MySQLWriter:
             row, message = min(found)
             raise ConstraintViolated(message, row)
 
-    def _by_load(self, part: list[pa.Array[Any]], start: int) -> None:
+    def _by_load(self, part: list[pa.Array[Any]], start: int) -> bool:
+        """Load the rows; False where LOAD DATA has been switched off since the server was looked at."""
         rows = encode.file(part)
         run(self._connection, f"SAVEPOINT {_SAVEPOINT}")
         try:
             loaded = self._connection.load(self._load, _chunks(rows.text))
         except pymysql.Error as error:
+            if number(error) in LOAD_DISABLED:
+                self._bulk = False
+                return False
             if isinstance(known(error), ConstraintViolated):
                 raise self._refused(part, start) or known(error) or error from error
             raise
@@ -100,6 +102,7 @@ class MySQLWriter:
             told = self._warnings()
             missing = f"{loaded.rows} of {len(part[0])} rows were taken, with {loaded.warnings} warnings"
             raise self._refused(part, start) or ConstraintViolated(f"{missing}: {told}.")
+        return True
 
     def _by_inserts(self, part: list[pa.Array[Any]], start: int) -> None:
         rows = encode.values(part)

@@ -192,6 +192,20 @@ def test_rows_beyond_one_packet_are_loaded(begin: Begin, target: MySQLTarget, sq
     assert sql("SELECT md5(x) FROM v") == [(hashlib.md5(value, usedforsecurity=False).hexdigest(),)]
 
 
+def test_load_data_that_was_switched_off_meanwhile_becomes_inserts(
+    branch: MySQLBranch, target: MySQLTarget, sql: Sql
+) -> None:
+    writer = branch.writer(target.catalog().table("t"), ["a", "b"])
+    sql("SET GLOBAL local_infile = 0")
+    try:
+        assert writer.write(pa.RecordBatch.from_pydict({"a": [2, 3], "b": ["two", "three"]})) == 2
+    finally:
+        sql("SET GLOBAL local_infile = 1")
+    branch.write_marker(2, CHECKSUM)
+    branch.commit()
+    assert sql("SELECT a FROM t ORDER BY a") == [(1,), (2,), (3,)]
+
+
 def test_a_producer_that_dies_leaves_no_half_a_row(branch: MySQLBranch, target: MySQLTarget, sql: Sql) -> None:
     def dying() -> Any:
         yield b"2\ttwo\n3\tth"
