@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import ssl
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -19,6 +20,8 @@ from rescind.targets.mysql.failures import INTERRUPTED, PACKET_MALFORMED
 _LEAVE_SECONDS = 0.5
 CONNECT_SECONDS = 5.0  #: to a server's greeting and through its log-in
 _KEEPALIVE = ((socket.TCP_KEEPIDLE, 20), (socket.TCP_KEEPINTVL, 5), (socket.TCP_KEEPCNT, 4))  #: seconds, seconds, times
+
+_contexts: dict[tuple[tuple[str, Any], ...], ssl.SSLContext] = {}
 
 Look = Callable[[str, object], None]
 
@@ -60,6 +63,14 @@ class Connection(Driver):
         if isinstance(self._sock, socket.socket) and self._sock.family != socket.AF_UNIX:
             for option, value in _KEEPALIVE:
                 self._sock.setsockopt(socket.IPPROTO_TCP, option, value)
+
+    def _create_ssl_ctx(self, options: dict[str, Any]) -> ssl.SSLContext:
+        """The driver's, made once: reading a machine's certificates takes ten times as long as the rest of a log-in."""
+        key = tuple(sorted(options.items()))
+        if key not in _contexts:
+            driver: Any = super()
+            _contexts[key] = driver._create_ssl_ctx(options)
+        return _contexts[key]
 
     @property
     def number(self) -> int:

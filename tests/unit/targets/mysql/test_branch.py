@@ -122,6 +122,13 @@ def test_what_was_streamed_half_way_does_not_hinder_the_marker(one: MySQLBranch,
     one.commit()
 
 
+def test_an_interrupt_in_a_write_breaks_the_branch(one: MySQLBranch) -> None:
+    with pytest.raises(KeyboardInterrupt), one._own_write():
+        raise KeyboardInterrupt
+    with pytest.raises(TransactionBroken):
+        one.write_marker(1, "")
+
+
 def test_a_session_that_is_lost_commits_nothing(one: MySQLBranch, sql: Sql) -> None:
     one.connection().exec_driver_sql("INSERT INTO t VALUES (2)")
     one.write_marker(1, "")

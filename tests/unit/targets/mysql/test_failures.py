@@ -80,6 +80,12 @@ def test_a_wrong_password_user_or_database_is_named_and_no_password_shown(
         cause = cause.__cause__
 
 
+def test_tls_that_is_asked_for_is_not_left_out(mariadb_url: str) -> None:
+    target = MySQLTarget("default", database_url(mariadb_url).set(query={"ssl_verify_cert": "true"}))
+    with pytest.raises(TargetUnavailable, match="SSL is required"):
+        target.preflight()
+
+
 def test_too_many_connections_make_a_task_wait(narrow: MariaDB) -> None:
     target = MySQLTarget("default", database_url(narrow.make_database()))
     target.set_up()
