@@ -70,6 +70,11 @@ class Core:
     registry: TaskRegistry
     uploads: UploadStore
 
+    def close(self) -> None:
+        """Let go of every connection."""
+        self.targets.close()
+        self.ledger.close()
+
     def recovery(self) -> Recovery:
         return Recovery(self.ledger, self.targets)
 
@@ -107,17 +112,16 @@ def migrate(settings: Settings) -> None:
     One that was used is only looked at: if its file is missing now, a disk is not mounted, and an empty file in
     its place would prove that committed work never happened.
     """
-    core = open_core(settings)
-    migration.migrate(core.ledger)
-    for target in core.targets.values():
-        try:
-            if _used(core.ledger, target.name):
-                target.preflight()
-            else:
-                target.set_up()
-        except RescindError as error:
-            logs.log.warning("migrate.target", target=target.name, error=str(error))
-    core.ledger.close()
+    with closing(open_core(settings)) as core:
+        migration.migrate(core.ledger)
+        for target in core.targets.values():
+            try:
+                if _used(core.ledger, target.name):
+                    target.preflight()
+                else:
+                    target.set_up()
+            except RescindError as error:
+                logs.log.warning("migrate.target", target=target.name, error=str(error))
 
 
 def _used(ledger: Ledger, target: str) -> bool:
@@ -129,14 +133,10 @@ def _used(ledger: Ledger, target: str) -> bool:
 def operator(settings: Settings, name: str, *, dry_run: bool = False) -> Iterator[Operator]:
     """What an operator recovers with; `name` is who it is. Log lines go to standard error."""
     start(settings, "recover")
-    core = open_core(settings)
-    try:
+    with closing(open_core(settings)) as core:
         migration.check(core.ledger)
         observer = Observer(core.ledger, core.targets, core.recovery(), _worker_left, settings.lease_seconds)
         yield Operator(observer, partial(_sweep_once, core), name, dry_run)
-    finally:
-        core.targets.close()
-        core.ledger.close()
 
 
 def _worker_left(task: Task) -> bool:
@@ -176,9 +176,9 @@ def self_test(settings: Settings, target: str) -> Iterator[Step]:
 
 def purge(settings: Settings) -> dict[str, int]:
     """Delete what is past its retention; how many of each."""
-    core = open_core(settings)
-    migration.check(core.ledger)
-    return {"uploads": core.uploads.sweep(now()), "tasks": core.forgetter().forget(now())}
+    with closing(open_core(settings)) as core:
+        migration.check(core.ledger)
+        return {"uploads": core.uploads.sweep(now()), "tasks": core.forgetter().forget(now())}
 
 
 # --- the API --------------------------------------------------------------------------------------------------
@@ -233,7 +233,8 @@ def readiness(core: Core, celery: Celery) -> dict[str, str | None]:
 
 def checks(settings: Settings) -> dict[str, str | None]:
     """The same, for `rescind doctor`."""
-    return readiness(open_core(settings), _celery(settings))
+    with closing(open_core(settings)) as core:
+        return readiness(core, _celery(settings))
 
 
 def _reason(check: Callable[[], Any]) -> str | None:

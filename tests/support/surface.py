@@ -14,6 +14,7 @@ from typing import Any
 
 import pyarrow as pa
 from flask import Flask
+from pydantic import SecretStr
 from sqlalchemy import update
 from structlog.testing import capture_logs
 from tests.support.memory import socket_path
@@ -183,6 +184,21 @@ def surface(home: Path) -> Iterator[Surface]:
         uploads = UploadStore(settings.uploads_directory(), ledger, settings.max_upload_bytes, keep_days=7.0)
         registry = TaskRegistry(("tests.support.shop_tasks",), settings.max_generate_rows)
         yield Surface(Core(settings, ledger, TargetRegistry(targets), registry, uploads), operators)
+
+
+@contextmanager
+def real_surface(home: Path, **urls: str) -> Iterator[Surface]:
+    """The same over the databases of those URLs; `default` must be one of them. Their tables are the test's to make."""
+    others = {name: SecretStr(url) for name, url in urls.items() if name != "default"}
+    settings = load(home=home, database_url=SecretStr(urls["default"]), targets=others)
+    home.mkdir(exist_ok=True)
+    bootstrap.migrate(settings)
+    core = bootstrap.open_core(settings)
+    try:
+        yield Surface(core, {})
+    finally:
+        failpoints.disarm()
+        core.close()
 
 
 def _make_table(target: MemoryTarget) -> None:

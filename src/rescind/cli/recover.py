@@ -108,7 +108,7 @@ def _consequences(found: Restored) -> Iterator[str]:
     for name, life in found.seen.items():
         yield f"  Target {name} had seen life {life}." if life else f"  Target {name} had seen none of this ledger."
     for state, number in found.waiting.items():
-        yield f"  {number} tasks are {state}, as of the backup."
+        yield f"  Tasks that were {state} in the backup: {number}."
     yield "What follows from it:"
     yield "  A task that had committed after the backup ends in hazard at its next attempt: its markers are found."
     yield "  Branches prepared in an earlier life are in quarantine; `rescind recover` lists them, nothing ends them."
@@ -158,7 +158,7 @@ def _seen(found: tuple[Seen, ...]) -> Iterator[str]:
         if seen.error is not None:
             yield f"Target {seen.target} does not answer: {seen.error}"
             continue
-        yield f"Target {seen.target}: {len(seen.markers)} markers, {len(seen.prepared)} prepared branches of the task."
+        yield f"Target {seen.target} has of the task: markers {len(seen.markers)}, prepared branches {len(seen.prepared)}."
         for marker in seen.markers:
             yield f"  {marker.kind} of {marker.branch}, {marker.rows or 0:,} rows, at {marker.at.isoformat()}"
         for branch in seen.prepared:
