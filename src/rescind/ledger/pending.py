@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import Connection, and_, delete, insert, select
 
 from rescind.domain.branch import BranchId
 from rescind.domain.task import Task
@@ -14,6 +14,8 @@ _p = tables.pending_table
 
 def note(connection: Connection, branch: BranchId, name: str) -> None:
     """Before the table is made. The caller has the attempt's row in hand (`transitions.hold_attempt`)."""
+    if name in names(connection, branch):
+        return  # a function that tries again after an error
     values = {"task": branch.task, "attempt": branch.attempt, "branch": branch.branch, "name": name, "at": now()}
     connection.execute(insert(_p).values(**values))
 
@@ -22,6 +24,14 @@ def names(connection: Connection, branch: BranchId) -> list[str]:
     """The tables that may have been made for the branch."""
     mine = (_p.c.task == branch.task, _p.c.attempt == branch.attempt, _p.c.branch == branch.branch)
     return list(connection.execute(select(_p.c.name).where(*mine).order_by(_p.c.name)).scalars())
+
+
+def by_another(connection: Connection, target: str, name: str, task_id: str) -> bool:
+    """Whether another task may have made that table, and may still take it back."""
+    b = tables.branch
+    same = and_(b.c.task == _p.c.task, b.c.attempt == _p.c.attempt, b.c.branch == _p.c.branch)
+    query = select(_p.c.task).join(b, same).where(b.c.target == target, _p.c.name == name, _p.c.task != task_id)
+    return connection.execute(query.limit(1)).first() is not None
 
 
 def settle(connection: Connection, task: Task) -> None:

@@ -122,6 +122,7 @@ def hold(connection: Connection, task: Task, protocol: Protocol, draft: dict[str
 
 def commit_held(connection: Connection, task: Task) -> bool:
     """A person's commit of a held task: refused once a stop was asked for, or its time is over."""
+    _hold_row(connection, task.id)  # the clock is read after that wait: a commit would come late by it
     return _move(
         connection,
         task,
@@ -135,6 +136,7 @@ def commit_held(connection: Connection, task: Task) -> bool:
 
 def take_held_back(connection: Connection, task: Task) -> bool:
     """The end of a hold: a stop was asked for, or its time is over and nobody has committed."""
+    _hold_row(connection, task.id)
     expired = _t.c.hold_until <= clock(connection)
     problem = None if task.stop_requested else EXPIRED
     return _move(
@@ -179,8 +181,7 @@ def finish(connection: Connection, task: Task, receipt: dict[str, Any]) -> bool:
         rows=receipt["rows_written"],
     ):
         return False
-    for made in receipt["tables_made"]:
-        _own(connection, made["target"], made["table"], task.id)
+    _own_made(connection, task, receipt)
     pending.settle(connection, task)
     return True
 
@@ -272,6 +273,8 @@ def settle_hazard(
     detail = said | {"hazard": task.problem.detail if task.problem else None}
     if not _move(connection, task, State.hazard, to, detail=detail, finished_at=now()):
         return False
+    if to is State.committed and task.receipt is not None:
+        _own_made(connection, task, task.receipt)
     pending.settle(connection, task)
     return True
 
@@ -328,6 +331,11 @@ def mark_announced(connection: Connection, task_id: str) -> None:
 def _hold_row(connection: Connection, task_id: str) -> None:
     """Nobody else moves the task until this transaction ends: what is read next is how it stands."""
     connection.execute(select(_t.c.id).where(_t.c.id == task_id).with_for_update())
+
+
+def _own_made(connection: Connection, task: Task, receipt: dict[str, Any]) -> None:
+    for made in receipt["tables_made"]:
+        _own(connection, made["target"], made["table"], task.id)
 
 
 def _own(connection: Connection, target: str, table: str, task_id: str) -> None:

@@ -26,7 +26,8 @@ from sqlalchemy import Connection
 from rescind.domain.receipt import Draft
 from rescind.domain.schema import Table, hidden
 from rescind.domain.upload import Upload
-from rescind.errors import InvalidArguments, ResultInvalid, UnknownTable
+from rescind.errors import InvalidArguments, ResultInvalid, TargetBusy, UnknownTable
+from rescind.ledger import pending
 from rescind.ledger import tasks as ledger_tasks
 from rescind.ledger.engine import Ledger
 from rescind.readers.reader import Reader
@@ -210,8 +211,16 @@ class Transaction:
         )
 
     def table(self, name: str, target: str = DEFAULT_TARGET) -> Table:
-        """What the table looks like, read outside the transaction. Raises UnknownTable."""
-        return self._work.target(target).catalog().table(name)
+        """What the table looks like, read outside the transaction.
+
+        Raises UnknownTable; and TargetBusy for one that another task has made and may still take back: where CREATE
+        TABLE commits by itself the table is there before its task has committed (PROTOCOL R12).
+        """
+        found = self._work.target(target).catalog().table(name)
+        with self._ledger.read() as connection:
+            if pending.by_another(connection, target, name, self.task_id):
+                raise TargetBusy(f"Table {name} of target {target} is being made by another task.")
+        return found
 
     def made_here(self, name: str, target: str = DEFAULT_TARGET) -> bool:
         """Whether Rescind made that table."""

@@ -103,8 +103,14 @@ class Coordinator:
     ) -> bool:
         """Step 6, held: nobody can finish a branch whose owner is connected, so every session goes first."""
         failpoints.hit("hold.before_close")
+        branches = work.ids()
         self._mark_ended(work.close())
         failpoints.hit("hold.after_close")
+        for (
+            target,
+            branch,
+        ) in branches:  # a server that lets go of prepared branches with their session is found out now
+            work.expect_listed(target, branch)
 
         def hold(connection: Connection) -> bool:
             transitions.beat(connection, task, control.progress)

@@ -7,7 +7,8 @@ The worker itself ends through here, and so does every sweep: there is one road 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from enum import StrEnum
 from functools import partial
@@ -19,7 +20,7 @@ from rescind.domain.branch import BranchId, Marker, MarkerKind, Protocol
 from rescind.domain.receipt import complete
 from rescind.domain.states import TAKEN_BACK, State, allowed
 from rescind.domain.task import LOST_WORKER, Problem, Task
-from rescind.errors import Contradiction, RescindError, Retry, Undecided
+from rescind.errors import Contradiction, RescindError, Retry, TargetBusy, TargetUnavailable, Undecided
 from rescind.ledger import branches, tasks, transitions
 from rescind.ledger.branches import Registered
 from rescind.ledger.engine import Ledger
@@ -82,9 +83,11 @@ class Recovery:
         registered = self._registered(task)
         failpoints.hit("recover.between_scan_and_act")
         try:
-            for branch in registered:
-                self._end_session(task, branch)
-                self._roll_back(branch)
+            with _each() as each:
+                for branch in registered:
+                    with each.later():
+                        self._end_session(task, branch)
+                        self._roll_back(branch)
             for branch in registered:  # not before: a branch that is still there may hold another one's table
                 self._undo_tables(branch)
         except Contradiction as contradiction:
@@ -108,11 +111,13 @@ class Recovery:
                 raise Contradiction(
                     f"Task {task.id} was decided with {len(registered)} of {len(task.targets)} branches."
                 )
-            for branch in registered:
-                marker = self._marker(branch) or self._resolve(task, branch, branch.id in ended)
-                if marker is None:
-                    return self._turn_back(task, refusal if branch.id in ended else None)
-                markers.append(marker)
+            with _each() as each:
+                for branch in registered:
+                    with each.later(unless=branch.protocol is Protocol.one_phase):  # its marker is the decision
+                        marker = self._marker(branch) or self._resolve(task, branch, branch.id in ended)
+                        if marker is None:
+                            return self._turn_back(task, refusal if branch.id in ended else None)
+                        markers.append(marker)
         except Contradiction as contradiction:
             return self.hazard(task, contradiction)
         return self._finish(task, markers)
@@ -291,6 +296,32 @@ class Recovery:
 
 def _same(one: BranchId, other: BranchId) -> bool:
     return (one.ledger, one.task, one.attempt, one.branch) == (other.ledger, other.task, other.attempt, other.branch)
+
+
+class _Each:
+    """What is to be done for each branch is done for each: one target that is down must not hold locks in another."""
+
+    def __init__(self) -> None:
+        self.first: RescindError | None = None
+
+    @contextmanager
+    def later(self, *, unless: bool = False) -> Iterator[None]:
+        """Keep an error that says "not yet" for when the others have had their turn."""
+        try:
+            yield
+        except (TargetUnavailable, TargetBusy, Undecided) as error:
+            if unless:
+                raise
+            self.first = self.first or error
+
+
+@contextmanager
+def _each() -> Iterator[_Each]:
+    """Raises the first error that was kept."""
+    each = _Each()
+    yield each
+    if each.first is not None:
+        raise each.first
 
 
 def _try(verb: str, branch: BranchId, act: Callable[[], None]) -> None:

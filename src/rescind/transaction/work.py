@@ -32,6 +32,10 @@ class Work:
         self.control = control
         self.written: Counter[int] = Counter()
 
+    def ids(self) -> list[tuple[str, BranchId]]:
+        """The target and the name of each open branch."""
+        return [(self.task.targets[number], branch.id) for number, branch in self._open.items()]
+
     def numbers(self, target: str) -> list[int]:
         """The branches that the task has in that target. Raises KeyError for a target that is not the task's."""
         found = [number for number, name in enumerate(self.task.targets) if name == target]
@@ -71,7 +75,15 @@ class Work:
                 raise self._fenced()
         failpoints.hit("ddl.after_record")
         self.control.check()
-        branch.create_table(table)
+        try:
+            branch.create_table(table)
+        except TargetConflict:
+            raise  # an answer: a table of that name is there
+        except BaseException:
+            # The answer is lost and the table may still come: a function that hides this must not commit without it.
+            self._begun.add(number)
+            branch.close()
+            raise
         failpoints.hit("ddl.after_ddl")
 
     def mark(self, checksum: str) -> None:
@@ -104,9 +116,13 @@ class Work:
             failpoints.hit("prepare.sent_no_reply")
             failpoints.hit("prepare.after")
             failpoints.hit("prepare.before_list")
-            if branch.id not in self._targets[name].list_prepared(branch.id.ledger):
-                raise TransactionBroken(f"Target {name} does not list {branch.id} after PREPARE.")
+            self.expect_listed(name, branch.id)
             failpoints.hit("prepare.after_list")
+
+    def expect_listed(self, target: str, branch: BranchId) -> None:
+        """Raise TransactionBroken unless the branch is among the target's prepared ones."""
+        if branch not in self._targets[target].list_prepared(branch.ledger):
+            raise TransactionBroken(f"Target {target} does not list {branch} as prepared.")
 
     def commit(self) -> None:
         """Commit the one-phase branch first (its marker is the decision), then the prepared ones.

@@ -233,3 +233,11 @@ def test_a_dry_run_is_tried_again_after_an_error_that_passes(w: World) -> None:
     assert task is not None
     assert task.attempt == 2
     w.check(task_id)
+
+
+def test_a_branch_that_is_gone_with_its_session_is_not_held(w: World) -> None:
+    """A server that forgets what is prepared when its owner leaves: found out before anybody is told "held"."""
+    task_id = w.submit(SHAPES["two-phase"], HELD)
+    failpoints.arm("hold.after_close", lambda: w.targets["two"].rollback_prepared(w.prepared("two")[0]))
+    assert w.attempt(w.claim(task_id)) is State.failed
+    w.check(task_id)

@@ -14,7 +14,7 @@ from rescind.domain.branch import BranchId, MarkerKind, Protocol
 from rescind.domain.receipt import Draft
 from rescind.domain.states import State
 from rescind.domain.task import Problem
-from rescind.errors import Retry, TargetConflict
+from rescind.errors import RescindError, Retry, TargetConflict
 from rescind.ledger import branches, transitions
 from rescind.testing.memory import Fault
 
@@ -236,3 +236,22 @@ def _prepare(w: World, branch_id: BranchId) -> None:
     branch.prepare()
     branch.close()
     until(lambda: branch_id in w.targets["two"].list_prepared(branch_id.ledger), "the branch is prepared")
+
+
+@pytest.mark.parametrize("decided", [False, True], ids=["taken back", "committed"])
+def test_a_target_that_is_down_holds_no_lock_in_another(w: World, decided: bool) -> None:
+    task_id = w.submit(SHAPES["two branches"])
+    reached, _ = w.hang("commit2p.before" if decided else "decide.before")
+    w.beside(w.attempt, w.claim(task_id))
+    assert reached.wait(TIMEOUT_SECONDS)
+    w.operators["two"].down()
+    with pytest.raises(RescindError):
+        w.recover_once(w.task(task_id))
+    assert w.prepared("three") == []
+    assert w.rows("three") == (ROWS if decided else 0)
+    assert w.task(task_id).state is (State.committing if decided else State.aborting)
+    w.operators["two"].up()
+    w.recover(task_id)
+    w.join()
+    assert w.finish(task_id) is State.committed
+    w.check(task_id)

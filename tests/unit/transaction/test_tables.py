@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 
 import pyarrow as pa
 import pytest
@@ -15,10 +16,10 @@ from rescind.domain.receipt import Draft
 from rescind.domain.schema import Column, Table, Type
 from rescind.domain.states import State
 from rescind.domain.task import Task
-from rescind.errors import TaskRaised, UnknownTable
+from rescind.errors import RescindError, TaskRaised, UnknownTable
 from rescind.ledger import branches, pending, tables
 from rescind.ledger.branches import Registered
-from rescind.testing.memory import MemoryTarget
+from rescind.testing.memory import Fault, MemoryTarget
 from rescind.transaction.recovery import Recovery
 from rescind.transaction.work import Work
 
@@ -231,4 +232,36 @@ def test_a_branch_that_holds_anothers_table_goes_before_the_table(w: World) -> N
     failpoints.arm("prepare.after_list", failpoints.Action.fail, 2)
     w.attempt(w.claim(task_id), both)
     assert w.recover(task_id) is State.queued
+    assert (rows(w), on_record(w)) == (None, [])
+
+
+def test_a_table_that_is_being_made_is_known_to_be_anothers(w: World) -> None:
+    task_id = w.submit(("two",))
+    seen: list[tuple[bool, bool, bool]] = []
+
+    def look() -> None:
+        with w.ledger.read() as connection:
+            whose = (("two", "somebody"), ("two", task_id), ("three", "somebody"))
+            first, second, third = (pending.by_another(connection, name, MADE.name, task) for name, task in whose)
+        seen.append((first, second, third))
+
+    failpoints.arm("ddl.after_ddl", look)
+    assert w.attempt(w.claim(task_id), making) is State.committed
+    look()
+    assert seen == [(True, False, False), (False, False, False)]
+
+
+@pytest.mark.parametrize("fault", [Fault.lost, Fault.cut])
+def test_a_lost_answer_to_the_making_ends_the_branch_whatever_the_function_does(w: World, fault: Fault) -> None:
+    """Otherwise the task commits, and its table, if it landed, is taken for nobody's."""
+
+    def hiding(work: Work) -> Draft:
+        with suppress(RescindError):
+            work.create_table("two", MADE)
+        work.branch("two")
+        return Draft(checksum=CHECKSUM)
+
+    task_id = w.submit(("two",))
+    w.operators["two"].arm("make_table", fault)
+    assert w.attempt(w.claim(task_id), hiding) is State.queued
     assert (rows(w), on_record(w)) == (None, [])
