@@ -6,19 +6,38 @@ from dataclasses import replace
 from random import Random
 
 from tests.crash import roads
-from tests.crash.scenario import Act, Job, Place, Scenario, ServerFault, Trap, Wake
+from tests.crash.places import Place
+from tests.crash.scenario import Act, Held, Job, Scenario, ServerFault, Trap, Wake
 
 from rescind.testing.memory.faults import Fault
 
-PLACES = (Place.sqlite,) * 4 + (Place.memory,) * 3 + (Place.one_phase, Place.pair, Place.mixed, Place.mixed_memory)
-JOBS = (Job.write,) * 6 + (Job.slow, Job.fail, Job.load, Job.create, Job.generate, Job.clear)
+#: What the report tells apart: a name, and the places that its runs are drawn from.
+COMBINATIONS = {
+    "SQLite and memory servers": (
+        *(Place.sqlite,) * 3,
+        *(Place.memory,) * 3,
+        *(Place.one_phase, Place.memory_ddl, Place.pair, Place.mixed, Place.mixed_memory),
+    ),
+    "PostgreSQL, two-phase": (Place.postgresql_two_phase,),
+    "PostgreSQL, one-phase": (Place.postgresql,),
+    "MariaDB, two-phase": (Place.mariadb,),
+    "PostgreSQL + MariaDB": (Place.postgresql_mariadb,),
+    "MariaDB + SQLite": (Place.mariadb_sqlite,),
+    "ledger on PostgreSQL": (Place.ledger_sqlite, Place.ledger_postgresql, Place.ledger_two_phase),
+}
+FAST = "PostgreSQL, two-phase"  #: gets all runs that are asked for; the others a tenth each
+
+JOBS = (Job.write,) * 6 + (Job.slow, Job.fail, Job.load, Job.create, Job.generate, Job.clear, Job.load_by_two)
+JOBS_OF_TWO = (Job.write,) * 4 + (Job.slow, Job.fail, Job.load, Job.load)
 ACTS = (Act.kill,) * 8 + (Act.hang,) * 2 + (Act.stall,) + (Act.stop,) * 2 + (Act.fail, Act.lose, Act.lose)
 MOST_ERRORS = 2  #: errors that are counted against a task: at the third it rightly fails
 
 #: Points inside a transaction of the ledger: who hangs or asks for a stop there waits for itself.
 IN_LEDGER = frozenset({"claim.after_update"})
 #: Points that the task's own function passes: an error there is its own, and rightly ends the task.
-IN_FUNCTION = frozenset({"branch.before_register", "branch.after_register", "branch.after_start", "branch.mid_data"})
+IN_FUNCTION = frozenset(
+    {"branch.before_register", "branch.after_register", "branch.after_start", "branch.mid_data", *roads.MAKE}
+)
 LEDGER = ("ledger.io_error", "ledger.busy", "ledger.disk_full")
 
 #: What may happen at a server to a verb, so that the task can still end as it should.
@@ -38,74 +57,80 @@ FAULTS = {
 }
 
 
-def draw(seed: int) -> Scenario:
+def draw(seed: int, combination: str) -> Scenario:
     """Anything at all, as far as one task can bear it."""
-    random = Random(seed)
-    place = random.choice(PLACES)
-    job = random.choice(JOBS)
-    if len(place.targets) == 2 and job not in (Job.write, Job.slow, Job.fail):
-        job = Job.write
-    workers = tuple(_worker_trap(random, place) for _ in range(random.choice((1, 1, 1, 2, 3))))
-    recoverers = tuple(_recoverer_trap(random, place) for _ in range(random.choice((0, 0, 1, 2, 3))))
+    random = Random(f"{combination} {seed}")
+    scenario = _task(random, seed, random.choice(COMBINATIONS[combination]))
+    for_workers, for_recoverers = _worker_points(scenario), _recoverer_points(scenario)
+    workers = tuple(_trap(random, random.choice(for_workers), 3) for _ in range(random.choice((1, 1, 2, 3))))
+    recoverers = tuple(_trap(random, random.choice(for_recoverers), 2) for _ in range(random.choice((0, 0, 1, 2, 3))))
     beside = random.choice((0, 0, 0, 1, 2))
     return _bearable(
-        Scenario(
-            seed,
-            place,
-            job,
-            workers,
-            recoverers,
+        replace(
+            scenario,
+            workers=workers,
+            recoverers=recoverers,
             together=random.choice((1, 1, 1, 2)),
             beside=beside,
             stop_after=random.choice((None, None, None, random.uniform(0.0, 0.15))),
             wake=random.choice(tuple(Wake)),
             # Beside living workers a short lease would take them for dead when the machine is busy.
             lease_seconds=1.0 if beside else 0.3,
-            fault=_fault(random, place),
+            fault=_fault(random, scenario.place),
             lingers=beside > 0 and random.random() < 0.5,
         )
     )
 
 
-def draw_zombie(seed: int) -> Scenario:
+def draw_zombie(seed: int, combination: str) -> Scenario:
     """A worker that is stopped past its lease at any moment, and goes on when others have its task."""
-    random = Random(seed)
-    place = random.choice(tuple(Place))
-    points = [p for p in _worker_points(place) if p not in IN_LEDGER and p not in LEDGER]
+    random = Random(f"zombie, {combination} {seed}")
+    place = random.choice(COMBINATIONS[combination])
+    scenario = Scenario(seed, place, random.choice((Job.write, Job.write, Job.slow, Job.fail)))
+    points = [p for p in _worker_points(scenario) if p not in IN_LEDGER and p not in LEDGER]
     at_a_point = random.random() < 0.6
-    return Scenario(
-        seed,
-        place,
-        random.choice((Job.write, Job.write, Job.slow, Job.fail)),
+    return replace(
+        scenario,
         workers=(Trap(random.choice(points), Act.hang, random.choice((1, 1, 2))),) if at_a_point else (),
         pause_after=None if at_a_point else random.uniform(0.0, 0.2),
         wake=random.choice(tuple(Wake)),
     )
 
 
-def _worker_points(place: Place) -> list[str]:
+def _task(random: Random, seed: int, place: Place) -> Scenario:
+    job = random.choice(JOBS if len(place.targets) == 1 else JOBS_OF_TWO)
+    if job is Job.load_by_two and not place.prepares:
+        job = Job.load
+    held = random.choice((Held.commit, Held.commit, Held.stop, Held.expiry))
+    terms = random.random()
+    return Scenario(
+        seed, place, job, held=held if terms < 0.12 and place.prepares else None, dry_run=0.12 <= terms < 0.2
+    )
+
+
+def _worker_points(scenario: Scenario) -> list[str]:
     points = [*roads.EVERYWHERE, *roads.HEARTBEAT, *roads.OWN_ABORT, *roads.ABORT]
-    points += roads.ONE_PHASE if roads.has_one_phase(place) else ()
-    points += roads.PREPARE + roads.TWO_PHASE if roads.has_two_phases(place) else ()
+    points += roads.ONE_PHASE if scenario.one_phase else ()
+    points += roads.PREPARE + roads.TWO_PHASE if scenario.two_phase else ()
+    points += roads.HOLD * 3 if scenario.held else ()
+    points += roads.MAKE * 3 if _makes(scenario) else ()
     return points
 
 
-def _recoverer_points(place: Place) -> list[str]:
-    points = [*roads.ABORT, *roads.RECOVERY, "finish.before", "finish.sent_no_reply", "finish.after", *LEDGER]
-    points += roads.TOMBSTONE if roads.has_one_phase(place) else ()
-    points += ["abort.sent_no_reply"] if roads.has_two_phases(place) else []
+def _recoverer_points(scenario: Scenario) -> list[str]:
+    points = [*roads.ABORT, *roads.RECOVERY, *roads.FINISH, *LEDGER]
+    points += roads.TOMBSTONE if scenario.one_phase else ()
+    points += ["abort.sent_no_reply"] if scenario.two_phase else []
+    points += roads.UNDO * 3 if _makes(scenario) else ()
     return points
 
 
-def _worker_trap(random: Random, place: Place) -> Trap:
-    return _trap(random, random.choice(_worker_points(place)), random.choice((1, 1, 1, 2, 3)))
+def _makes(scenario: Scenario) -> bool:
+    return scenario.job in (Job.create, Job.generate) and any(kind.by_itself for kind in scenario.place.kinds)
 
 
-def _recoverer_trap(random: Random, place: Place) -> Trap:
-    return _trap(random, random.choice(_recoverer_points(place)), random.choice((1, 1, 1, 2)))
-
-
-def _trap(random: Random, point: str, at: int) -> Trap:
+def _trap(random: Random, point: str, most: int) -> Trap:
+    at = random.choice((1, 1, 1, 2, 3)[: most + 2])
     if point in LEDGER:
         return Trap(point, random.choice((Act.kill, Act.outage, Act.outage)), random.randint(1, 8))
     act = random.choice(ACTS)
@@ -115,7 +140,7 @@ def _trap(random: Random, point: str, at: int) -> Trap:
 
 
 def _fault(random: Random, place: Place) -> ServerFault | None:
-    served = [name for name in place.targets if place is not Place.sqlite and (place, name) != (Place.mixed, "default")]
+    served = [name for name, kind in place.targets.items() if kind.in_memory]
     if not served or random.random() < 0.6:
         return None
     verb = random.choice(tuple(FAULTS))

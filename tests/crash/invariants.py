@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 from tests.crash.observed import Contents, Observed
 
-from rescind.domain.states import DONE, State, allowed
+from rescind.domain.states import DONE, TAKEN_BACK, State, allowed
 
 Invariant = Callable[[Observed], Iterator[str]]
 
@@ -35,8 +35,8 @@ def i3_decided_branches_are_safe(o: Observed) -> Iterator[str]:
 
 
 def i4_nothing_is_left(o: Observed) -> Iterator[str]:
-    """Stopped or failed: the database is as if the task had never run."""
-    if o.state not in (State.stopped, State.failed):
+    """Stopped, failed or checked: the database is as if the task had never run."""
+    if o.state not in TAKEN_BACK:
         return
     yield from (f"{o.state}, but {difference}" for difference in _differences(o.before, o.tables))
     if o.committed_attempts:
@@ -48,11 +48,16 @@ def i5_everything_is_there(o: Observed) -> Iterator[str]:
     if o.state != State.committed:
         return
     yield from (f"committed, but {difference}" for difference in _differences(o.after, o.tables))
-    found = sorted((m.target, m.attempt, m.branch, m.rows, m.checksum) for m in o.markers if m.kind == "marker")
-    wanted = sorted((target, o.attempt, n, o.rows, o.checksum) for n, target in enumerate(o.targets))
+    markers = [m for m in o.markers if m.kind == "marker"]
+    found = sorted((m.target, m.attempt, m.branch, m.checksum) for m in markers)
+    wanted = sorted((target, o.attempt, n, o.checksum) for n, target in enumerate(o.targets))
     if found != wanted:
         yield f"committed, but the markers are {found}, not {wanted}"
-    if o.receipt is None or o.receipt.get("rows_written") != o.rows * len(o.targets):
+    for target in sorted(set(o.targets)):
+        counted = sum(m.rows or 0 for m in markers if m.target == target)
+        if counted != o.rows:
+            yield f"committed, but the markers of {target} count {counted} rows, not {o.rows}"
+    if o.receipt is None or o.receipt.get("rows_written") != o.rows * len(set(o.targets)):
         yield f"committed, but the receipt is {o.receipt}"
     elif len(o.receipt.get("branches", ())) != len(o.targets):
         yield f"committed, but the receipt proves {o.receipt.get('branches')}"
@@ -79,9 +84,7 @@ def i7_accepted_stops_hold(o: Observed) -> Iterator[str]:
 
 def i8_markers_decide(o: Observed) -> Iterator[str]:
     """The outcome is what the markers say, whatever errors there were."""
-    if o.state in (State.committed, State.stopped, State.failed) and bool(o.committed_attempts) != (
-        o.state == State.committed
-    ):
+    if o.state in (State.committed, *TAKEN_BACK) and bool(o.committed_attempts) != (o.state == State.committed):
         yield f"{o.state}, with the markers of attempts {sorted(o.committed_attempts)}"
     if o.state == State.hazard:
         yield "hazard, though nobody touched the database by hand"

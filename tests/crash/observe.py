@@ -2,25 +2,17 @@
 
 from __future__ import annotations
 
-import sqlite3
-from collections.abc import Iterator
-from contextlib import closing
-
-from tests.crash.bodies import FIRST_KEY
+from sqlalchemy import select
 from tests.crash.observed import BranchSeen, MarkerSeen, Observed
-from tests.crash.scenario import Act, Job
+from tests.crash.scenario import Act, Held, Job
 from tests.crash.traps import lines
-from tests.crash.world import Parts, World, put, stranger
+from tests.crash.world import Parts, World
 
 from rescind.domain.states import State
 from rescind.domain.task import Task
-from rescind.errors import ConstraintViolated, RescindError
-from rescind.ledger import events, tasks, uploads
+from rescind.ledger import events, tables, tasks, uploads
 from rescind.ledger.engine import now
-from rescind.targets.sqlite.target import SQLiteTarget
 from rescind.targets.target import Target
-
-LOCK_SECONDS = 1.0
 
 
 def observe(world: World, task_id: str, committing: list[BranchSeen], alive: list[str]) -> Observed:
@@ -38,19 +30,19 @@ def observe(world: World, task_id: str, committing: list[BranchSeen], alive: lis
             events=tuple((event.kind, event.attempt) for event in history),
             stops=tuple(lines(world.file("stops"))),
             markers=tuple(marker for target in parts.targets.values() for marker in _markers(target, ledger, task_id)),
-            prepared=tuple(str(b) for target in parts.targets.values() for b in target.list_prepared(ledger)),
+            prepared=_prepared(world, parts, ledger),
             committing=tuple(committing),
             before=world.before(),
             after=world.after(),
-            tables=world.contents(parts),
+            tables=world.contents(),
             targets=task.targets,
             rows=world.rows(),
             checksum=world.checksum(task.args, _digests(parts, task)),
             receipt=task.receipt,
             may_end=_may_end(world),
-            one_phase=len(world.two_phase) < len(task.targets),
+            one_phase=world.scenario.one_phase,
             upload_there=there,
-            waits=tuple(wait for name, target in parts.targets.items() for wait in _locks(world, name, target)),
+            waits=tuple(wait for site in world.sites.values() for wait in site.waits(world.table)),
             alive=tuple(alive),
             finished=task.finished_at is not None,
             problem=task.problem.code if task.problem else None,
@@ -66,7 +58,7 @@ def sample(world: World, task_id: str) -> list[BranchSeen]:
         ledger = _ledger_id(parts)
         found = []
         for number, name in enumerate(before.targets):
-            if name in world.two_phase:
+            if name in world.scenario.two_phase:
                 # List first: a branch that commits in between is then seen as marked, not as lost.
                 listed = {(b.attempt, b.branch) for b in parts.targets[name].list_prepared(ledger) if b.task == task_id}
                 marked = {(m.attempt, m.branch) for m in _markers(parts.targets[name], ledger, task_id)}
@@ -96,12 +88,24 @@ def _markers(target: Target, ledger: str, task_id: str) -> list[MarkerSeen]:
     ]
 
 
+def _prepared(world: World, parts: Parts, ledger: str) -> tuple[str, ...]:
+    """As Rescind lists them, and as the database does."""
+    ours = {str(branch) for target in parts.targets.values() for branch in target.list_prepared(ledger)}
+    return tuple(sorted(ours)) or tuple(name for site in world.sites.values() for name in site.prepared(ledger))
+
+
 def _may_end(world: World) -> frozenset[str]:
     """How this task ends if nobody stops it: rightly, not somehow."""
-    changed = any(t.point == "upload.changed_file" and t.act is Act.fail for t in world.scenario.traps())
-    if changed:
-        return frozenset({State.failed, State.committed})  # committed: another process fell before it came there
-    return frozenset({State.failed if world.scenario.job is Job.fail else State.committed})
+    scenario = world.scenario
+    if scenario.job is Job.fail:
+        return frozenset({State.failed})
+    if scenario.dry_run:
+        right = State.checked
+    else:
+        ends = {None: State.committed, Held.commit: State.committed, Held.stop: State.stopped}
+        right = ends.get(scenario.held, State.failed)
+    changed = any(t.point == "upload.changed_file" and t.act is Act.fail for t in scenario.traps())
+    return frozenset({State.failed, right} if changed else {right})  # another process may fall before it comes there
 
 
 def _digests(parts: Parts, task: Task) -> list[str]:
@@ -109,7 +113,7 @@ def _digests(parts: Parts, task: Task) -> list[str]:
     if (upload := task.args.get("upload")) is None:
         return []
     with parts.ledger.read() as connection:
-        return [connection.exec_driver_sql("SELECT sha256 FROM upload WHERE id = ?", (upload,)).scalar_one()]
+        return [connection.execute(select(tables.upload.c.sha256).where(tables.upload.c.id == upload)).scalar_one()]
 
 
 def _upload_there(world: World, parts: Parts, task: Task) -> bool:
@@ -121,42 +125,3 @@ def _upload_there(world: World, parts: Parts, task: Task) -> bool:
     on_disk = (world.file("uploads") / upload).exists()
     assert (known is not None) == on_disk, (known, on_disk)
     return on_disk
-
-
-def _locks(world: World, name: str, target: Target) -> Iterator[str]:
-    """Each statement that has to wait: an insert of one of the task's keys, and an ALTER of its table."""
-    if isinstance(target, SQLiteTarget):
-        yield from _sqlite_locks(world, name)
-    else:
-        yield from _memory_locks(world, name)
-
-
-def _sqlite_locks(world: World, name: str) -> Iterator[str]:
-    with closing(sqlite3.connect(world.file(f"{name}.db"), timeout=LOCK_SECONDS, isolation_level=None)) as connection:
-        try:
-            connection.execute("BEGIN IMMEDIATE")
-            connection.execute(f"INSERT OR REPLACE INTO {world.table} VALUES (?, 'mine')", (FIRST_KEY,))
-            connection.execute(f"ALTER TABLE {world.table} ADD COLUMN more TEXT")
-            connection.execute("ROLLBACK")
-        except sqlite3.OperationalError as error:
-            yield f"a lock is left in {name}: {error}"
-
-
-def _memory_locks(world: World, name: str) -> Iterator[str]:
-    branch = stranger(world.servers[name], world.tag)
-    try:
-        put(branch, world.table, [(FIRST_KEY, "mine")])
-    except ConstraintViolated:
-        pass  # the key is taken by a committed row: an answer at once
-    except RescindError as error:
-        yield f"a lock is left in {name}: {error}"
-    branch.rollback()
-    branch.close()
-    branch = stranger(world.servers[name], world.tag)
-    try:
-        branch.clear_table(world.table)  # as an ALTER, it needs the table for itself
-    except RescindError as error:
-        yield f"a lock is left in {name}: {error}"
-    finally:
-        branch.rollback()
-        branch.close()

@@ -14,7 +14,7 @@ from pathlib import Path
 from rescind.process import die_with_parent
 
 END_SECONDS = 10.0  #: a process that is told to end, or has nothing left to do, has gone by then
-_LOOK_SECONDS = 0.004
+_LOOK_SECONDS = 0.008
 
 
 @dataclass

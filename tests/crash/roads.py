@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from tests.crash.scenario import Act, Job, Place, Scenario, Trap
+from tests.crash.places import Place
+from tests.crash.scenario import Act, Held, Job, Scenario, Trap
 
 from rescind.failpoints import NAMES
 
@@ -30,6 +31,10 @@ OWN_ABORT = ("abort.before_mark", "abort.after_mark")
 TOMBSTONE = ("recover.before_tombstone", "recover.tombstone_sent_no_reply", "recover.after_tombstone")
 RECOVERY = ("recover.before_scan", "recover.between_scan_and_act", "sweep.before_dead", "sweep.before_orphans")
 HEARTBEAT = ("heartbeat.late", "heartbeat.skip")
+HOLD = ("hold.before_close", "hold.after_close", "hold.after_mark")
+MAKE = ("ddl.before_record", "ddl.after_record", "ddl.after_ddl")
+UNDO = ("ddl.before_undo", "ddl.after_undo")
+FINISH = ("finish.before", "finish.sent_no_reply", "finish.after")
 
 #: Points that other files of this suite reach: they lie before a task is there, or after it has ended.
 ELSEWHERE = frozenset(
@@ -53,37 +58,60 @@ DECIDED = Trap("commit1p.before")
 LOST = Trap("branch.after_data")
 
 
-def roads(place: Place) -> dict[str, Scenario]:
-    """The runs that reach each point at that place and are killed there.
+#: Where every road is walked; at the other places only what is done differently there.
+WHOLE = (Place.sqlite, Place.memory, Place.postgresql_two_phase, Place.mariadb)
+#: Where tasks are held.
+HELD = (Place.memory, Place.postgresql, Place.mariadb, Place.postgresql_mariadb)
 
-    An SQLite file and a memory server have them all; the other places what is done differently there.
-    """
-    found: dict[str, Scenario] = {}
-    if place in (Place.sqlite, Place.memory):
-        found |= _of_any_target(Scenario(0, place))
+
+def roads(place: Place) -> dict[str, Scenario]:
+    """The runs that reach each point at that place and are killed there."""
     write = Scenario(0, place)
-    if has_one_phase(place):
+    found = _of_any_target(write) if place in WHOLE else {}
+    if write.one_phase:
         found |= {point: _worker(write, point) for point in ONE_PHASE}
         found |= {point: _recoverer(write, DECIDED, point) for point in TOMBSTONE}
-    if has_two_phases(place):
+    if write.two_phase:
         found |= {point: _worker(write, point) for point in (*PREPARE, *TWO_PHASE)}
         found["abort.sent_no_reply"] = _recoverer(write, PREPARED, "abort.sent_no_reply")
     if len(place.targets) == 2:
         found |= {f"{p} in the second branch": _worker(write, p, at) for p, at in SECOND_BRANCH}
         found |= {f"{point} of a commit": _recoverer(write, Trap("decide.after"), point) for point in RECOVERY}
-    if place is Place.pair:
+    if not write.one_phase and len(place.targets) == 2:
         found |= {f"{p} in the second branch": _worker(write, p, 2) for p in (*PREPARE, *TWO_PHASE)}
+    if any(kind.by_itself for kind in place.kinds) and len(place.targets) == 1:
+        found |= _of_made_tables(replace(write, job=Job.create))
+    if place in HELD:
+        found |= _of_held_tasks(write)
+    if place in (*WHOLE, Place.postgresql):
+        found |= _of_dry_runs(replace(write, dry_run=True))
+    if place in (Place.postgresql, Place.memory):
+        two = replace(write, job=Job.load_by_two)
+        found |= {f"{p} in the second of two writers": _worker(two, p, 2) for p in (*PREPARE, *TWO_PHASE)}
     return found
 
 
-def has_one_phase(place: Place) -> bool:
-    """Whether a branch there commits in one phase."""
-    return place not in (Place.memory, Place.pair)
+def _of_made_tables(create: Scenario) -> dict[str, Scenario]:
+    """Where CREATE TABLE commits by itself."""
+    found = {point: _worker(create, point) for point in MAKE}
+    found |= {f"{point} after {first}": _recoverer(create, Trap(first), point) for point in UNDO for first in MAKE[1:]}
+    found |= {f"{point} of a made table": _recoverer(create, LOST, point) for point in ("abort.before_final", *UNDO)}
+    return found | {f"{point} of a dry run": _worker(replace(create, dry_run=True), point) for point in UNDO}
 
 
-def has_two_phases(place: Place) -> bool:
-    """Whether a branch there is prepared first."""
-    return place not in (Place.sqlite, Place.one_phase)
+def _of_held_tasks(write: Scenario) -> dict[str, Scenario]:
+    """Held, and then committed, stopped or expired; each of the sweepers on the way may die."""
+    commit, stop, expiry = (replace(write, held=held) for held in (Held.commit, Held.stop, Held.expiry))
+    found = {f"{point} of a held task": _worker(commit, point) for point in HOLD}
+    found |= {f"{p} of a held task's commit": _alone(commit, p) for p in (*RECOVERY[:2], *FINISH)}
+    back = (*ABORT, "abort.sent_no_reply")
+    found |= {f"{point} of a held task's stop": _alone(stop, point) for point in back}
+    return found | {f"{p} of a held task's expiry": _alone(expiry, p) for p in ("recover.before_scan", *back[-2:])}
+
+
+def _of_dry_runs(write: Scenario) -> dict[str, Scenario]:
+    points = ("decide.sent_no_reply", "decide.after", *ABORT)
+    return {f"{point} of a dry run": _worker(write, point) for point in points}
 
 
 def _of_any_target(write: Scenario) -> dict[str, Scenario]:
@@ -98,25 +126,20 @@ def _of_any_target(write: Scenario) -> dict[str, Scenario]:
 
 def three_deaths(place: Place) -> dict[str, Scenario]:
     """Recovery is killed three times in a row at each point that it comes to anew every time."""
-    if place in (Place.pair, Place.one_phase, Place.mixed_memory):
+    if place not in (*WHOLE, Place.mixed, Place.postgresql, Place.mariadb_sqlite):
         return {}
     write = Scenario(0, place)
     reached = {point: LOST for point in (*ABORT, *RECOVERY) if point != "sweep.before_orphans"}
-    reached["finish.before"] = Trap("commit1p.after" if has_one_phase(place) else "decide.after")
-    if has_one_phase(place):
+    reached["finish.before"] = Trap("commit1p.after" if write.one_phase else "decide.after")
+    if write.one_phase:
         reached |= dict.fromkeys(TOMBSTONE, DECIDED)
     return {point: replace(write, workers=(first,), recoverers=(Trap(point),) * 3) for point, first in reached.items()}
-
-
-#: Places where an attempt that is held, or makes a table outside a transaction, may die: reached within one process, by
-#: tests/unit/transaction/test_held.py and test_tables.py.
-WITHIN_ONE_PROCESS = frozenset(point for point in NAMES if point.startswith(("ddl.", "hold.")))
 
 
 def all_named() -> frozenset[str]:
     """Every point that some road leads to."""
     found = {trap.point for place in Place for scenario in roads(place).values() for trap in scenario.traps()}
-    return frozenset(found) | ELSEWHERE | WITHIN_ONE_PROCESS
+    return frozenset(found) | ELSEWHERE
 
 
 def unnamed() -> frozenset[str]:
@@ -129,3 +152,8 @@ def _worker(scenario: Scenario, point: str, at: int = 1) -> Scenario:
 
 def _recoverer(scenario: Scenario, first: Trap, point: str) -> Scenario:
     return replace(scenario, workers=(first,), recoverers=(Trap(point),))
+
+
+def _alone(scenario: Scenario, point: str) -> Scenario:
+    """The worker comes to its end; the first recoverer dies there."""
+    return replace(scenario, recoverers=(Trap(point),))

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import os
 import signal
-import sqlite3
 import threading
 import time
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
 from tests.crash import mutants, traps
+from tests.crash.deaths import Deaths
 from tests.crash.invariants import violations
 from tests.crash.observe import observe, sample
 from tests.crash.observed import BranchSeen, Observed
 from tests.crash.processes import END_SECONDS, Process, fork, wait_for
-from tests.crash.scenario import Scenario, Trap, Wake
+from tests.crash.scenario import Held, Scenario, Trap, Wake
 from tests.crash.world import World
+from tests.support.servers.server import Server
 
 from rescind.domain.states import DONE, State
 from rescind.ledger import tasks
@@ -35,20 +35,25 @@ class Run:
 
     scenario: Scenario
     world: World
+    servers: Mapping[str, Server] = field(default_factory=dict)  #: the runner's own, to be killed
     task_id: str = ""
     processes: list[Process] = field(default_factory=list)
     committing: list[BranchSeen] = field(default_factory=list)
     alive: list[str] = field(default_factory=list)
     hung_since: dict[int, tuple[float, State, int]] = field(default_factory=dict)
+    answered: bool = False  #: a person has answered the held task
+
+    def __post_init__(self) -> None:
+        self.deaths = Deaths(self.world, self.servers, self.scenario.deaths)
 
     def go(self) -> tuple[Observed, list[str]]:
         """What was found, and every violation."""
         self.task_id = self.task_id or self.world.submit()
         try:
             self._begin()
-            if not wait_for(self._rested, REST_SECONDS):
-                state, attempt = self._where()
-                self.alive.append(f"the task ({state}, attempt {attempt})")
+            if not wait_for(self._rested, REST_SECONDS * (3 if self.scenario.outages else 1)):
+                self.alive.append(f"the task ({self.world.ledger.where(self.task_id)})")
+            self.deaths.over()
             self._end()
         finally:
             for process in self.processes:
@@ -69,29 +74,45 @@ class Run:
             next(p for p in self.processes if p.name == "worker").signal(signal.SIGSTOP)
         if scenario.stop_after is not None:
             time.sleep(scenario.stop_after)
-            self._fork("stopper", partial(traps.request_stop, self.world.directory, self.task_id))
+            self._fork("person", partial(traps.request_stop, self.world, self.task_id))
 
     def _rested(self) -> bool:
         """Take one look; start whom the task needs next. True once it has ended."""
+        self.deaths.look()
         for process in self.processes:
             process.look()
-        state, attempt = self._where()
+        where = self.world.ledger.where(self.task_id)
+        if where is None:
+            return False
+        state, attempt = where
         self._wake(state, attempt)
-        if state in DONE:
-            return True
-        if not any(p.at_work and p.name != "sweeper" for p in self.processes):
-            if state is State.committing and not self._looking_would_meet_the_fault():
-                self.committing += sample(self.world, self.task_id)
-            if state is State.queued:
-                self._worker()
-            elif not any(p.at_work for p in self.processes):
-                trap = next(self._recoverer_traps, None)
-                self._fork("recoverer", partial(_sweep, self.world, self.task_id, trap, queued_is_rest=True))
-        return False
+        if state is State.prepared and not self.answered:
+            self._answer()
+        if state not in DONE and not any(p.at_work and p.name != "sweeper" for p in self.processes):
+            self._next(state)
+        return state in DONE
 
-    def _looking_would_meet_the_fault(self) -> bool:
+    def _next(self, state: State) -> None:
+        """Nobody but sweepers beside is at work: start whom that state needs."""
+        if state is State.committing and not self._looking_would_fail():
+            self.committing += sample(self.world, self.task_id)
+        if state is State.queued:
+            self._worker()
+        elif not any(p.at_work for p in self.processes):
+            trap = next(self._recoverer_traps, None)
+            self._fork("recoverer", partial(_sweep, self.world, self.task_id, trap, queued_is_rest=True))
+
+    def _answer(self) -> None:
+        """A person commits or stops the held task, or does neither."""
+        self.answered = True
+        act = {Held.commit: traps.commit, Held.stop: traps.request_stop}.get(self.scenario.held or Held.expiry)
+        if act is not None:
+            self._fork("person", partial(act, self.world, self.task_id))
+
+    def _looking_would_fail(self) -> bool:
+        """Where a server is about to fail, or may die, a look at it proves nothing."""
         fault = self.scenario.fault
-        return fault is not None and fault.verb in ("list_prepared", "read_markers")
+        return self.scenario.outages or (fault is not None and fault.verb in ("list_prepared", "read_markers"))
 
     def _wake(self, state: State, attempt: int) -> None:
         for process in self.processes:
@@ -116,7 +137,7 @@ class Run:
         if not wait_for(self._all_gone, END_SECONDS):
             self.alive += [p.name for p in self.processes if p.code is None]
         self.world.calm()
-        if self.scenario.fault is not None and self.world.two_phase:
+        if self.scenario.fault is not None and self.scenario.two_phase:
             self._fork("recoverer", partial(_sweep_on, self.world, PASS_SECONDS))
             wait_for(self._all_gone, END_SECONDS)
 
@@ -133,12 +154,6 @@ class Run:
     def _fork(self, name: str, act: Callable[[], None]) -> None:
         self.processes.append(fork(name, partial(_prepared, self.scenario, name, act), self.world.file("log")))
 
-    def _where(self) -> tuple[State, int]:
-        """State and attempt, read on a connection that is closed again: none may be open at a fork."""
-        with closing(sqlite3.connect(self.world.file("ledger.db"), timeout=REST_SECONDS)) as connection:
-            row = connection.execute("SELECT state, attempt FROM task WHERE id = ?", (self.task_id,)).fetchone()
-        return State(row[0]), int(row[1])
-
 
 def _prepared(scenario: Scenario, name: str, act: Callable[[], None]) -> None:
     logs.configure("INFO", json=True, process=f"{name}-{os.getpid()}")
@@ -149,7 +164,7 @@ def _prepared(scenario: Scenario, name: str, act: Callable[[], None]) -> None:
 def _work(world: World, task_id: str, trap: Trap | None) -> None:
     """A worker: claim and run until nothing is left."""
     with world.open() as parts:
-        traps.arm(trap, world.directory, task_id)
+        traps.arm(trap, world, task_id)
         try:
             parts.worker().drain()
         except Exception as error:
@@ -168,14 +183,14 @@ def _running(ledger: Any, task_id: str) -> bool:
 def _sweep(world: World, task_id: str, trap: Trap | None, *, queued_is_rest: bool) -> None:
     """The sweeper as it is, until the task rests."""
     with world.open() as parts:
-        traps.arm(trap, world.directory, task_id)
+        traps.arm(trap, world, task_id)
         sweeper = parts.sweeper(world.scenario.lease_seconds)
+        looker = world.look_at_ledger()
 
         def watch() -> None:
             def rests() -> bool:
-                with parts.ledger.read() as connection:
-                    task = tasks.get(connection, task_id)
-                return task is None or task.state.done or (queued_is_rest and task.state is State.queued)
+                where = looker.where(task_id)
+                return where is not None and (where[0].done or (queued_is_rest and where[0] is State.queued))
 
             wait_for(rests, REST_SECONDS)
             sweeper.ended.set()

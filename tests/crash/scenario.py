@@ -7,22 +7,7 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
 
-
-class Place(StrEnum):
-    """The targets of a run: `default`, and for three of them `other`."""
-
-    sqlite = "sqlite"  #: an SQLite file: one phase
-    memory = "memory"  #: a memory server: two phases
-    one_phase = "one-phase"  #: a memory server that cannot prepare: one phase, and a zombie that survives
-    pair = "pair"  #: two memory servers: two phases
-    mixed = "mixed"  #: an SQLite file and a memory server: its marker decides for both
-    mixed_memory = "mixed-memory"  #: a memory server and one that cannot prepare
-
-    @property
-    def targets(self) -> tuple[str, ...]:
-        """The targets' names."""
-        several = (Place.pair, Place.mixed, Place.mixed_memory)
-        return ("default", "other") if self in several else ("default",)
+from tests.crash.places import Place
 
 
 class Job(StrEnum):
@@ -32,6 +17,7 @@ class Job(StrEnum):
     slow = "slow"  #: the same with pauses, long enough for heartbeats
     fail = "fail"  #: writes, then raises
     load = "load"  #: an uploaded CSV file into a table that is there
+    load_by_two = "load-by-two"  #: the same, by two branches in one target
     create = "create"  #: the same into a table made for it
     generate = "generate"
     clear = "clear"
@@ -47,6 +33,7 @@ class Act(StrEnum):
     lose = "lose"  #: failpoints.ReplyLost
     outage = "outage"  #: OSError, as from a disk that fails
     stop = "stop"  #: a stop request arrives at this very moment
+    server = "server"  #: the trap's server is killed and started again, and the process goes on
 
 
 class Wake(StrEnum):
@@ -58,13 +45,31 @@ class Wake(StrEnum):
     recovery_hangs = "recovery-hangs"  #: a worker, when a recoverer hangs too; the others when taken over
 
 
+class Held(StrEnum):
+    """The task is held for a manual commit, and a person answers."""
+
+    commit = "commit"
+    stop = "stop"
+    expiry = "expiry"  #: nobody does, in a second
+
+
 @dataclass(frozen=True)
 class Trap:
-    """The `at`-th hit of the failpoint `point` in a process acts."""
+    """The `at`-th hit of the failpoint `point` in a process acts; `server` is the one that dies of it."""
 
     point: str
     act: Act = Act.kill
     at: int = 1
+    server: str | None = None
+
+
+@dataclass(frozen=True)
+class Death:
+    """The server is killed `after` seconds from the start, and is started again `down` seconds later."""
+
+    server: str
+    after: float
+    down: float
 
 
 @dataclass(frozen=True)
@@ -84,7 +89,8 @@ class Scenario:
     `workers` are the traps of the workers, one process after the other (None: no trap); `recoverers` those of the
     sweepers that come when no worker is left. `together` workers start at once, with the first trap in the first
     of them; `beside` sweepers run from the beginning. `stop_after` and `pause_after` are seconds from the start:
-    of a stop request, of a SIGSTOP to the first worker. `mutant` takes one guard out of the protocol.
+    of a stop request, of a SIGSTOP to the first worker. `deaths` are of real servers, which the runner must have for
+    itself. `mutant` takes one guard out of the protocol.
     """
 
     seed: int
@@ -100,6 +106,9 @@ class Scenario:
     lease_seconds: float = 0.3
     hang_seconds: float = 1.0  #: beyond the lease: a process that hangs inside the ledger lets nobody go on
     fault: ServerFault | None = None
+    deaths: tuple[Death, ...] = ()
+    held: Held | None = None
+    dry_run: bool = False
     lingers: bool = False  #: a worker whose attempt raised stays alive, as a pool's child does
     mutant: str | None = None
     story: str | None = None  #: one of `stories.STORIES`, with its `trap`, instead of an attempt that dies
@@ -123,11 +132,34 @@ class Scenario:
         values["recoverers"] = tuple(map(_trap, values["recoverers"]))
         values["trap"] = _trap(values["trap"])
         values["fault"] = values["fault"] and ServerFault(**values["fault"])
+        values["deaths"] = tuple(Death(**death) for death in values["deaths"])
+        values["held"] = values["held"] and Held(values["held"])
         return cls(**values)
+
+    @property
+    def branches(self) -> tuple[str, ...]:
+        """The target of each branch of the task."""
+        return tuple(name for name in self.place.targets for _ in range(2 if self.job is Job.load_by_two else 1))
+
+    @property
+    def two_phase(self) -> frozenset[str]:
+        """The targets whose branches are prepared (PROTOCOL, which commit a task gets)."""
+        alone = len(self.branches) == 1 and self.held is None
+        return frozenset(n for n, k in self.place.targets.items() if (k.prepares_alone if alone else k.prepares))
+
+    @property
+    def one_phase(self) -> bool:
+        """Whether a branch commits in one phase."""
+        return not self.two_phase.issuperset(self.branches)
+
+    @property
+    def outages(self) -> bool:
+        """Whether a real server dies in it."""
+        return bool(self.deaths) or any(trap.act is Act.server for trap in self.traps())
 
     def traps(self) -> list[Trap]:
         return [trap for trap in (self.trap, *self.workers, *self.recoverers) if trap is not None]
 
 
 def _trap(document: dict[str, Any] | None) -> Trap | None:
-    return None if document is None else Trap(document["point"], Act(document["act"]), document["at"])
+    return None if document is None else Trap(**document | {"act": Act(document["act"])})

@@ -95,7 +95,7 @@ def _forget(scenario: Scenario, world: World) -> list[str]:
         ledger = parts.ledger.identity()[0]
         if any(target.markers(ledger, run.task_id) for target in parts.targets.values()):
             found.append("forget: markers are left")
-        if world.contents(parts) != observed.tables:
+        if world.contents() != observed.tables:
             found.append("forget: the user's rows have changed")
     return found
 
@@ -125,7 +125,7 @@ def _run(world: World, act: Callable[[], None]) -> Process:
 
 
 def _trapped(world: World, trap: Trap, act: Callable[[], None]) -> None:
-    traps.arm(trap, world.directory, None)
+    traps.arm(trap, world, None)
     act()
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from tests.crash.pool import Result, run_all, told
+from tests.crash.conftest import Servers
+from tests.crash.places import Place
+from tests.crash.pool import Pool, Result, told
 from tests.crash.roads import ELSEWHERE
-from tests.crash.scenario import Act, Job, Place, Scenario, Trap
+from tests.crash.scenario import Act, Job, Scenario, Trap
 
 pytestmark = pytest.mark.crash
 
@@ -20,17 +22,21 @@ def _all() -> dict[str, Scenario]:
     found = {f"{point} killed": _scenario(point) for point in sorted(ELSEWHERE)}
     found |= {f"{point} fails": _scenario(point, Act.fail) for point in ("upload.short_read", "upload.disk_full")}
     found |= {f"{point} fails": _scenario(point, Act.fail) for point in ("announce.before", "announce.before_mark")}
-    found |= {f"{p} in memory": _scenario(p, place=Place.memory) for p in sorted(ELSEWHERE) if p.startswith("forget")}
+    forgetting = [point for point in sorted(ELSEWHERE) if point.startswith("forget")]
+    places = (Place.memory, Place.postgresql, Place.mariadb)
+    found |= {f"{point} in {place}": _scenario(point, place=place) for point in forgetting for place in places}
     return found
 
 
 @pytest.fixture(scope="module")
-def results() -> dict[str, Result]:
-    return dict(zip(_all(), run_all(_all().values()), strict=True))
+def results(pool: Pool, servers: Servers) -> dict[str, Result]:
+    there = {name: scenario for name, scenario in _all().items() if servers.have(scenario.place)}
+    return dict(zip(there, pool.run_all(there.values()), strict=True))
 
 
 @pytest.mark.parametrize("name", _all())
-def test_nothing_is_lost_or_half_there(name: str, results: dict[str, Result]) -> None:
+def test_nothing_is_lost_or_half_there(name: str, results: dict[str, Result], servers: Servers) -> None:
+    servers.expect(*_all()[name].place.servers)
     result = results[name]
     assert not result["violations"], told([result])
     assert result["hits"] == [name.partition(" ")[0]]

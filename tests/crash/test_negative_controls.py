@@ -9,8 +9,9 @@ from dataclasses import replace
 
 import pytest
 from tests.crash.mutants import MUTANTS
-from tests.crash.pool import Result, run_all, told
-from tests.crash.scenario import Act, Job, Place, Scenario, Trap, Wake
+from tests.crash.places import Place
+from tests.crash.pool import Pool, Result, told
+from tests.crash.scenario import Act, Job, Scenario, Trap, Wake
 
 pytestmark = pytest.mark.crash
 
@@ -55,10 +56,10 @@ CONTROLS = {
 
 
 @pytest.fixture(scope="module")
-def results() -> dict[tuple[str, bool], Result]:
+def results(pool: Pool) -> dict[tuple[str, bool], Result]:
     runs = {(name, False): scenario for name, (scenario, _) in CONTROLS.items()}
     runs |= {(name, True): replace(scenario, mutant=name) for name, (scenario, _) in CONTROLS.items()}
-    return dict(zip(runs, run_all(runs.values()), strict=True))
+    return dict(zip(runs, pool.run_all(runs.values()), strict=True))
 
 
 def test_every_mutant_has_its_run() -> None:

@@ -8,32 +8,48 @@ from __future__ import annotations
 import os
 
 import pytest
-from tests.crash.draw import draw, draw_zombie
-from tests.crash.pool import log_path, run_all, told
+from tests.crash.conftest import Servers
+from tests.crash.draw import COMBINATIONS, FAST, draw, draw_zombie
+from tests.crash.pool import Pool, log_path, told
 
 from rescind.domain.states import State
 
 pytestmark = pytest.mark.crash
 
-RUNS = int(os.environ.get("RESCIND_CRASH_RUNS", "300"))
+RUNS = int(os.environ.get("RESCIND_CRASH_RUNS", "150"))
 SEED = os.environ.get("RESCIND_CRASH_SEED")
-ZOMBIES = 30
+LEAST = 20  #: runs of a combination, however few are asked for
+ENOUGH = 100  #: of these many, every end is one of some
 SECONDS_PER_RUN = 10  #: far more than any run takes: a bound, not a measurement
 
 
+def runs_of(combination: str) -> int:
+    """All that are asked for on the fast combination, a tenth on each of the others."""
+    return RUNS if combination == FAST else max(LEAST, RUNS // 10)
+
+
 @pytest.mark.timeout(120 + RUNS * SECONDS_PER_RUN)
-def test_random_runs_break_nothing() -> None:
-    seeds = [int(SEED)] if SEED else range(RUNS)
-    results = run_all(draw(seed) for seed in seeds)
+@pytest.mark.parametrize("combination", COMBINATIONS)
+def test_random_runs_break_nothing(combination: str, pool: Pool, servers: Servers) -> None:
+    servers.expect(*_needed(combination))
+    seeds = [int(SEED)] if SEED else range(runs_of(combination))
+    results = pool.run_all((draw(seed, combination) for seed in seeds), combination)
     assert not told(results), f"repeat with RESCIND_CRASH_SEED=…; all runs are in {log_path()}"
-    if not SEED:
+    if len(results) >= ENOUGH:
         # A suite whose runs all went one way would prove little.
-        ends = {result["state"] for result in results}
-        assert ends == {State.committed, State.stopped, State.failed}
+        assert {State.committed, State.checked, State.stopped, State.failed} == {result["state"] for result in results}
 
 
 @pytest.mark.skipif(SEED is not None, reason="one seed is repeated")
-@pytest.mark.timeout(120 + ZOMBIES * SECONDS_PER_RUN)
-def test_zombies_change_nothing() -> None:
-    results = run_all(draw_zombie(seed) for seed in range(ZOMBIES))
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("combination", COMBINATIONS)
+def test_zombies_change_nothing(combination: str, pool: Pool, servers: Servers) -> None:
+    servers.expect(*_needed(combination))
+    zombies = max(5, runs_of(combination) // 30)
+    scenarios = (draw_zombie(seed, combination) for seed in range(zombies))
+    results = pool.run_all(scenarios, f"zombies, {combination}")
     assert not told(results), f"all runs are in {log_path()}"
+
+
+def _needed(combination: str) -> frozenset[str]:
+    return frozenset(server for place in COMBINATIONS[combination] for server in place.servers)

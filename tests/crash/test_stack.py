@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 import os
 import signal
-import sqlite3
 import time
-from contextlib import closing
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -15,27 +14,35 @@ from typing import Any
 
 import httpx2 as httpx
 import pytest
+from tests.crash.conftest import Servers
 from tests.crash.invariants import violations
 from tests.crash.observe import observe
+from tests.crash.places import Place
 from tests.crash.pool import ROOT, note_run
-from tests.crash.scenario import Job, Place, Scenario
+from tests.crash.runner import databases
+from tests.crash.scenario import Job, Scenario
 from tests.crash.test_random import RUNS, SEED
 from tests.crash.traps import note
-from tests.crash.world import BEFORE, World, csv
+from tests.crash.world import World, csv
 from tests.support.stack import KINDS, Stack, up
 from tests.support.waiting import until
 
 pytestmark = [pytest.mark.crash, pytest.mark.stack]
 
-STACKS = 0 if SEED else max(1, RUNS // 100)
 REST_SECONDS = 60.0
 #: Where a whole stack is killed: a point of each of its processes' steps.
 POINTS = (
     "submit.after_insert", "submit.after_commit", "announce.before", "announce.after_publish",
     "claim.after_update", "claim.after_commit", "branch.after_register", "branch.mid_data", "branch.after_marker",
-    "decide.before", "decide.after", "commit1p.before", "commit1p.after", "finish.before", "finish.after",
+    "decide.before", "decide.after", "commit1p.before", "commit1p.after", "commit2p.before", "commit2p.after",
+    "finish.before", "finish.after",
     "sweep.before_dead", "sweep.before_announce", "heartbeat.late",
 )  # fmt: skip
+
+
+#: Where it runs, one stack after the other.
+PLACES = (Place.sqlite, Place.mariadb, Place.postgresql, Place.ledger_postgresql)
+STACKS = 0 if SEED else max(len(PLACES), RUNS // 100)
 
 
 class StackWorld(World):
@@ -44,11 +51,21 @@ class StackWorld(World):
     def file(self, name: str) -> Path:
         return self.directory / {"default.db": "data.db"}.get(name, name)
 
+    def settings(self) -> dict[str, str]:
+        """The databases, as a user names them."""
+        found = {}
+        if server := self.scenario.place.kinds[0].server:
+            found["DATABASE_URL"] = self.addresses[server]
+        if self.scenario.place.ledger != "sqlite":
+            found["RESCIND_LEDGER_URL"] = self.addresses["ledger"]
+        return found
+
 
 @dataclass(frozen=True)
 class Plan:
     """What happens: a failpoint that kills, or a kind of process that is killed `after` seconds."""
 
+    place: Place
     job: Job
     point: str | None
     victim: str
@@ -61,16 +78,25 @@ def plan(seed: int) -> Plan:
     job = random.choice((Job.slow, Job.load, Job.create, Job.generate, Job.write))
     point = random.choice((None, random.choice(POINTS)))
     stop_after = random.choice((None, None, random.uniform(0.0, 1.0)))
-    return Plan(job, point, random.choice((*KINDS, "child", "all")), random.uniform(0.0, 0.8), stop_after)
+    return Plan(
+        PLACES[seed % len(PLACES)],
+        job,
+        point,
+        random.choice((*KINDS, "child", "all")),
+        random.uniform(0.0, 0.8),
+        stop_after,
+    )
 
 
 @pytest.mark.timeout(180)
 @pytest.mark.parametrize("seed", range(STACKS))
-def test_the_whole_stack_keeps_the_promise(seed: int, tmp_path: Path) -> None:
+def test_the_whole_stack_keeps_the_promise(seed: int, tmp_path: Path, servers: Servers) -> None:
     what = plan(seed)
-    world = StackWorld(Scenario(seed, Place.sqlite, what.job), tmp_path / "home", {}, f"s{seed}")
+    servers.expect(*what.place.servers)
+    scenario = Scenario(seed, what.place, what.job)
+    world = StackWorld(scenario, tmp_path / "home", _addresses(servers, scenario), f"s{seed}", tmp_path / "unused")
     world.directory.mkdir(mode=0o700)
-    _make_table(world)
+    world.sites["default"].make_table(world.table)
     once = tmp_path / "once"
     if what.point is not None:
         once.touch()
@@ -79,8 +105,8 @@ def test_the_whole_stack_keeps_the_promise(seed: int, tmp_path: Path) -> None:
     found = violations(observed)
     note_run(
         {
+            "combination": "the whole stack",
             "seed": seed,
-            "stack": True,
             "plan": vars(what),
             "acted": what.point is None or not once.exists(),
             "violations": found,
@@ -91,7 +117,7 @@ def test_the_whole_stack_keeps_the_promise(seed: int, tmp_path: Path) -> None:
 
 def _live(world: StackWorld, what: Plan, once: Path, directory: Path) -> str:
     """Run the stack until the task has ended; the task's id. All its processes are gone afterwards."""
-    settings = {
+    settings = world.settings() | {
         "RESCIND_LEASE_SECONDS": "1",
         "RESCIND_SWEEP_SECONDS": "0.2",
         "RESCIND_TASKS": "tests.crash.bodies",
@@ -168,8 +194,5 @@ def _wait_since(began: float, seconds: float) -> None:
     time.sleep(max(0.0, began + seconds - time.monotonic()))  # the moment is part of the plan, not a fact to wait for
 
 
-def _make_table(world: StackWorld) -> None:
-    with closing(sqlite3.connect(world.file("default.db"))) as connection:
-        connection.execute(f"CREATE TABLE {world.table} (id INTEGER PRIMARY KEY, name TEXT NOT NULL)")
-        connection.executemany(f"INSERT INTO {world.table} VALUES (?, ?)", BEFORE)
-        connection.commit()
+def _addresses(servers: Servers, scenario: Scenario) -> Mapping[str, str]:
+    return databases({name: servers.there[name] for name in scenario.place.servers})

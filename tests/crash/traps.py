@@ -6,16 +6,21 @@ import errno
 import os
 import signal
 import time
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 
+from tests.crash.ledgers import BUSY_SECONDS
 from tests.crash.scenario import Act, Trap
+from tests.crash.world import World
 
 from rescind import failpoints
-from rescind.ledger import transitions
+from rescind.ledger import tasks, transitions
 from rescind.ledger.engine import Ledger
 
 STALL_SECONDS = 1.2  #: longer than any lease of a run
+DYING = ".dies"  #: the ending of a file's name that asks for a server's death
+LONGEST_DEATH_SECONDS = 30.0
 
 
 def note(path: Path, line: str) -> None:
@@ -29,15 +34,15 @@ def lines(path: Path) -> list[str]:
     return path.read_text().splitlines() if path.exists() else []
 
 
-def arm(trap: Trap | None, directory: Path, task_id: str | None) -> None:
+def arm(trap: Trap | None, world: World, task_id: str | None) -> None:
     """Arm the trap in this process. What it did is found in `hits`, a stop's answer in `stops`."""
     failpoints.disarm()
     if trap is not None:
-        failpoints.arm(trap.point, partial(_act, trap, directory, task_id), trap.at)
+        failpoints.arm(trap.point, partial(_act, trap, world, task_id), trap.at)
 
 
-def _act(trap: Trap, directory: Path, task_id: str | None) -> None:
-    note(directory / "hits", trap.point)
+def _act(trap: Trap, world: World, task_id: str | None) -> None:
+    note(world.file("hits"), trap.point)
     match trap.act:
         case Act.kill:
             os.kill(os.getpid(), signal.SIGKILL)
@@ -54,13 +59,31 @@ def _act(trap: Trap, directory: Path, task_id: str | None) -> None:
             raise OSError(errno.EIO, "an error that was asked for")
         case Act.stop:
             assert task_id is not None
-            request_stop(directory, task_id)
+            request_stop(world, task_id)
+        case Act.server:
+            assert trap.server is not None
+            _let_die(world, trap.server)
 
 
-def request_stop(directory: Path, task_id: str) -> None:
+def request_stop(world: World, task_id: str) -> None:
     """Ask for a stop on a connection of its own, and note the answer."""
-    ledger = Ledger(f"sqlite:///{directory / 'ledger.db'}", busy_seconds=3.0)
-    with ledger.write() as connection:
+    with closing(Ledger(world.ledger.url, BUSY_SECONDS)) as ledger, ledger.write() as connection:
         answer = transitions.request_stop(connection, task_id)
-    ledger.close()
-    note(directory / "stops", str(answer))
+    note(world.file("stops"), str(answer))
+
+
+def commit(world: World, task_id: str) -> None:
+    """Commit a held task, as a person does."""
+    with closing(Ledger(world.ledger.url, BUSY_SECONDS)) as ledger, ledger.write() as connection:
+        task = tasks.get(connection, task_id)
+        assert task is not None
+        transitions.commit_held(connection, task)
+
+
+def _let_die(world: World, server: str) -> None:
+    """Have the run, whose child the server is, kill it; go on when it is dead."""
+    wish = world.file(f"{server}{DYING}")
+    wish.touch()
+    deadline = time.monotonic() + LONGEST_DEATH_SECONDS
+    while wish.exists() and time.monotonic() < deadline:
+        time.sleep(0.005)

@@ -5,34 +5,31 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import shutil
-import sqlite3
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-from tests.crash.bodies import Row, input_rows
-from tests.crash.scenario import Job, Place, Scenario
+from tests.crash.bodies import input_rows
+from tests.crash.ledgers import BUSY_SECONDS, LedgerSite, PostgreSQLLedger, SQLiteLedger
+from tests.crash.places import Kind
+from tests.crash.scenario import Held, Job, Scenario
+from tests.crash.servers import MariaDBSite, PostgreSQLSite
+from tests.crash.sites import BEFORE, MemorySite, Site, SQLiteSite
 
-from rescind.domain.branch import BranchId, Protocol
-from rescind.domain.schema import Column, Table, Type
+from rescind.domain.task import Commit, Terms
 from rescind.domain.upload import Upload
 from rescind.ledger.engine import Ledger
-from rescind.ledger.migrate import migrate
 from rescind.readers.reader import Reader, Source
 from rescind.readers.registry import open_reader
 from rescind.targets.registry import TargetRegistry
-from rescind.targets.sqlite.target import SQLiteTarget
-from rescind.targets.target import Target
 from rescind.tasks import generate
 from rescind.tasks.registry import TaskRegistry
 from rescind.tasks.submission import Key, Submission
-from rescind.testing.memory import MemoryTarget, Operator
-from rescind.testing.memory.branch import MemoryBranch
+from rescind.testing.memory import Operator
 from rescind.transaction.coordinator import Coordinator
 from rescind.transaction.forget import Forgetter
 from rescind.transaction.recovery import Recovery
@@ -40,11 +37,10 @@ from rescind.uploads.store import UploadStore
 from rescind.worker.run import Worker
 from rescind.worker.sweeper import Sweeper
 
-BUSY_SECONDS = 3.0  #: how long a transaction of the ledger waits: longer than any process hangs in one
 LOCK_SECONDS = 1.0  #: how long a statement of a memory server waits for a lock
 SWEEP_SECONDS = 0.02
 GENERATED_ROWS, SEED = 40, 7
-BEFORE = [(n, f"user's {n}") for n in range(1, 6)]
+HOLD_SECONDS = 900  #: of a task that a person answers
 
 #: Rows (counted) of a table, by target and table.
 Contents = dict[str, dict[str, Counter[tuple[Any, ...]]]]
@@ -100,12 +96,17 @@ class Parts:
 
 @dataclass(frozen=True)
 class World:
-    """`directory` is the run's own; `servers` are the sockets of two memory servers; `tag` is in all table names."""
+    """`directory` is the run's own; `tag` is in all table names.
+
+    `addresses` are the sockets of two memory servers, `default` and `other`, and the URLs of databases that runs use
+    one after the other: `postgresql`, `mariadb`, and `ledger` on PostgreSQL. `template` is a ledger's file.
+    """
 
     scenario: Scenario
     directory: Path
-    servers: Mapping[str, str]
+    addresses: Mapping[str, str]
     tag: str
+    template: Path
 
     @property
     def table(self) -> str:
@@ -117,19 +118,32 @@ class World:
         """The table that a task makes."""
         return f"made_{self.tag}"
 
-    @property
-    def two_phase(self) -> frozenset[str]:
-        """The targets whose branch is prepared first."""
-        return frozenset(
-            {
-                Place.sqlite: (),
-                Place.memory: ("default",),
-                Place.one_phase: (),
-                Place.pair: ("default", "other"),
-                Place.mixed: ("other",),
-                Place.mixed_memory: ("default",),
-            }[self.scenario.place]
-        )
+    @cached_property
+    def ledger(self) -> LedgerSite:
+        """As the run itself looks at it."""
+        return self.look_at_ledger()
+
+    def look_at_ledger(self) -> LedgerSite:
+        """For a process of its own."""
+        if self.scenario.place.ledger == "sqlite":
+            return SQLiteLedger(self.file("ledger.db"), self.template)
+        return PostgreSQLLedger(self.addresses["ledger"])
+
+    @cached_property
+    def sites(self) -> dict[str, Site]:
+        """The targets' databases, by target."""
+        return {name: self._site(name, kind) for name, kind in self.scenario.place.targets.items()}
+
+    def _site(self, name: str, kind: Kind) -> Site:
+        match kind:
+            case Kind.sqlite:
+                return SQLiteSite(name, self.file(f"{name}.db"))
+            case Kind.postgresql | Kind.postgresql_two_phase:
+                return PostgreSQLSite(name, self.addresses["postgresql"], kind)
+            case Kind.mariadb:
+                return MariaDBSite(name, self.addresses["mariadb"])
+            case _:
+                return MemorySite(name, self.addresses[name], kind)
 
     def file(self, name: str) -> Path:
         return self.directory / name
@@ -137,8 +151,8 @@ class World:
     @contextmanager
     def open(self) -> Iterator[Parts]:
         """Fresh connections, closed at the end."""
-        ledger = Ledger(f"sqlite:///{self.file('ledger.db')}", BUSY_SECONDS)
-        targets = TargetRegistry({name: self._target(name) for name in self.scenario.place.targets})
+        ledger = Ledger(self.ledger.url, BUSY_SECONDS)
+        targets = TargetRegistry({name: site.target() for name, site in self.sites.items()})
         registry = TaskRegistry(("tests.crash.bodies",), 1_000_000)
         uploads = UploadStore(self.file("uploads"), ledger, 1 << 20)
         parts = Parts(ledger, targets, registry, uploads)
@@ -147,50 +161,69 @@ class World:
         finally:
             parts.close()
 
-    def set_up(self, template: Path) -> None:
-        """Make the ledger of the (migrated, nameless) template, and the user's table in each target."""
-        shutil.copy(template, self.file("ledger.db"))
+    def set_up(self) -> None:
+        """Make the ledger, and the user's table in each target."""
+        self.calm()
+        self.ledger.set_up()
         with self.open() as parts:
             parts.ledger.identity()
             for name, target in parts.targets.items():
                 target.set_up()
-                self._make_table(name, target)
+                self.sites[name].make_table(self.table)
 
     def calm(self) -> None:
-        """From now on the servers are as they should be."""
-        for address in self.servers.values():
-            operator = Operator(address)
-            operator.up()
-            operator.disarm()
-            operator.configure(lock_seconds=LOCK_SECONDS)
+        """From now on the memory servers are as they should be."""
+        for name, kind in self.scenario.place.targets.items():
+            if kind.in_memory:
+                operator = Operator(self.addresses[name])
+                operator.up()
+                operator.disarm()
+                operator.configure(lock_seconds=LOCK_SECONDS)
+
+    def clean(self) -> None:
+        """Leave nothing in databases that other runs use."""
+        for site in self.sites.values():
+            site.drop(self.tag)
 
     def submit(self, key: Key | None = None) -> str:
         """Submit the task as a request does, the upload with it; the task's id."""
         with self.open() as parts:
             upload = self.receive(parts) if self.uploads else None
             submission = Submission(parts.ledger, parts.registry, lambda task_id: None)
-            return submission.submit(self.task_name, self.arguments(upload), upload=upload, key=key)[0]
+            targets = list(self.scenario.place.targets)
+            return submission.submit(
+                self.task_name, self.arguments(upload), targets=targets, terms=self.terms, upload=upload, key=key
+            )[0]
+
+    @property
+    def terms(self) -> Terms:
+        held, dry_run = self.scenario.held, self.scenario.dry_run
+        if held is None:
+            return Terms(dry_run=dry_run)
+        return Terms(Commit.manual, dry_run, 1 if held is Held.expiry else HOLD_SECONDS)
 
     @property
     def uploads(self) -> bool:
-        return self.scenario.job in (Job.load, Job.create)
+        return self.scenario.job in (Job.load, Job.load_by_two, Job.create)
 
     @property
     def task_name(self) -> str:
         match self.scenario.job:
             case Job.write | Job.slow | Job.fail:
                 return f"{self.scenario.job}-{len(self.scenario.place.targets)}"
-            case Job.create:
+            case Job.create | Job.load_by_two:
                 return "load"
             case other:
                 return str(other)
 
     def arguments(self, upload: Upload | None) -> dict[str, Any]:
         match self.scenario.job:
-            case Job.load | Job.create:
+            case Job.load | Job.create | Job.load_by_two:
                 assert upload is not None
                 creates = self.scenario.job is Job.create
-                return {"table": self.made if creates else self.table, "upload": upload.id, "create": creates}
+                writers = 2 if self.scenario.job is Job.load_by_two else 1
+                table = self.made if creates else self.table
+                return {"table": table, "upload": upload.id, "create": creates, "writers": writers}
             case Job.generate:
                 return {"table": self.made, "rows": GENERATED_ROWS, "seed": SEED}
             case _:
@@ -233,80 +266,24 @@ class World:
         made_of = [self.task_name, args, digests]
         return hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()
 
-    def contents(self, parts: Parts) -> Contents:
+    def contents(self) -> Contents:
         """What the targets hold now."""
-        return {name: self._tables(target) for name, target in parts.targets.items()}
+        return {
+            name: {
+                table: Counter(self._row(table, row) for row in rows) for table, rows in site.tables(self.tag).items()
+            }
+            for name, site in self.sites.items()
+        }
 
-    def _tables(self, target: Target) -> dict[str, Counter[tuple[Any, ...]]]:
-        catalog = target.catalog()
-        tables = {}
-        for table in (name for name in catalog.tables() if self.tag in name):
-            with catalog.rows(table) as batches:
-                rows = [row for batch in batches for row in batch.to_pylist()]
-            # The ids of generated rows are the database's own: those of an attempt that was taken back are used up.
-            hide = {"id"} if self.scenario.job is Job.generate and table == self.made else set()
-            tables[table] = Counter(tuple(v for k, v in row.items() if k not in hide) for row in rows)
-        return tables
-
-    def _target(self, name: str) -> Target:
-        place = self.scenario.place
-        if place is Place.sqlite or (place is Place.mixed and name == "default"):
-            return SQLiteTarget(name, self.file(f"{name}.db"))
-        can_prepare = place is not Place.one_phase and (place, name) != (Place.mixed_memory, "other")
-        return MemoryTarget(name, self.servers[name], two_phase=can_prepare)
-
-    def _make_table(self, name: str, target: Target) -> None:
-        if isinstance(target, SQLiteTarget):
-            connection = sqlite3.connect(self.file(f"{name}.db"))
-            connection.execute(f"CREATE TABLE {self.table} (id INTEGER PRIMARY KEY, name TEXT NOT NULL)")
-            connection.executemany(f"INSERT INTO {self.table} VALUES (?, ?)", BEFORE)
-            connection.commit()
-            connection.close()
-            return
-        branch = stranger(self.servers[name], self.tag)
-        table = Table(
-            self.table,
-            (
-                Column("id", Type.integer, "INTEGER", nullable=False, key=1),
-                Column("name", Type.text, "TEXT", nullable=False),
-            ),
-        )
-        branch.create_table(table)
-        put(branch, self.table, BEFORE)
-        branch.commit()
-        branch.close()
-
-
-def stranger(address: str, tag: str) -> MemoryBranch:
-    """A session of somebody else's at a memory server, in a transaction."""
-    branch = MemoryBranch(address, BranchId("0" * 12, 1, tag, 1, 0), Protocol.one_phase)
-    branch.start()
-    return branch
+    def _row(self, table: str, row: dict[str, Any]) -> tuple[Any, ...]:
+        # The ids of generated rows are the database's own: those of an attempt that was taken back are used up.
+        hidden = {"id"} if self.scenario.job is Job.generate and table == self.made else set()
+        return tuple(value for column, value in row.items() if column not in hidden)
 
 
 def csv() -> bytes:
     """The input's rows as a file."""
     return ("id,name\n" + "".join(f"{key},{name}\n" for key, name in input_rows())).encode()
-
-
-def put(branch: MemoryBranch, table: str, rows: list[Row]) -> None:
-    """Insert rows of (id, name)."""
-    ids, names = zip(*rows, strict=True)
-    shape = Table(table, (Column("id", Type.integer, "INTEGER"), Column("name", Type.text, "TEXT")))
-    batch = pa.record_batch([pa.array(ids), pa.array(names)], names=["id", "name"])
-    branch.writer(shape, batch.schema.names).write(batch)
-
-
-def make_template(path: Path) -> None:
-    """A migrated ledger that has no name yet: migrations are slow, and the same for every run."""
-    ledger = Ledger(f"sqlite:///{path}")
-    migrate(ledger)
-    ledger.close()
-    connection = sqlite3.connect(path)
-    connection.execute("DELETE FROM identity")
-    connection.commit()
-    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    connection.close()
 
 
 def _generated() -> list[tuple[str, str]]:
