@@ -158,7 +158,8 @@ def _seen(found: tuple[Seen, ...]) -> Iterator[str]:
         if seen.error is not None:
             yield f"Target {seen.target} does not answer: {seen.error}"
             continue
-        yield f"Target {seen.target} has of the task: markers {len(seen.markers)}, prepared branches {len(seen.prepared)}."
+        counts = f"markers {len(seen.markers)}, prepared branches {len(seen.prepared)}"
+        yield f"Target {seen.target} has of the task: {counts}."
         for marker in seen.markers:
             yield f"  {marker.kind} of {marker.branch}, {marker.rows or 0:,} rows, at {marker.at.isoformat()}"
         for branch in seen.prepared:

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.support.stack import command, environment
 
+from rescind.cli import doctor
 from rescind.cli.main import main
+from rescind.errors import TargetUnavailable
+from rescind.targets.capabilities import Ability, Capabilities, Grade
 
 
 @pytest.fixture(autouse=True)
@@ -79,10 +83,65 @@ def test_purge_of_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     assert json.loads(capsys.readouterr().out) == {"uploads": 0, "tasks": 0}
 
 
-@pytest.mark.parametrize("name", ["api", "worker", "sweeper", "purge"])
+@pytest.mark.parametrize("name", ["api", "worker", "sweeper", "purge", "recover"])
 def test_without_a_ledger_it_is_said_what_to_run(name: str, tmp_path: Path) -> None:
     (tmp_path / ".rescind").mkdir()
     done = subprocess.run(command(name), check=False, capture_output=True, text=True, env=environment(), timeout=60)
     assert done.returncode == 2
     assert "The ledger has no tables yet: run `rescind migrate`" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_doctor_shows_what_the_target_can_do(capsys: pytest.CaptureFixture[str]) -> None:
+    main(["migrate"])
+    card = examine(capsys, code=0)["card:default"]
+    assert card["reason"].startswith("SQLite 3.")
+    assert any(note.startswith("two-phase commit: refused. SQLite cannot prepare") for note in card["notes"])
+
+
+def test_doctor_shows_warnings_by_themselves() -> None:
+    fine = Ability(Grade.full, "It can.")
+    card = Capabilities("Some 1", fine, fine, fine, fine, fine, fine, ("Its limit is 4 GB.",))
+    first, second = doctor.cards({"default": card, "down": TargetUnavailable("It is down.")})
+    assert first.verdict is doctor.Verdict.ok
+    assert (second.verdict, second.reason) == (doctor.Verdict.warn, "Its limit is 4 GB.")
+
+
+def test_self_test_where_nothing_can_be_prepared(capsys: pytest.CaptureFixture[str]) -> None:
+    main(["migrate"])
+    assert main(["doctor", "--xa-selftest"]) == 0
+    assert "not possible: SQLite cannot prepare" in capsys.readouterr().out
+    assert main(["doctor", "--xa-selftest", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)[0]["proven"] is None
+
+
+@pytest.mark.parametrize("arguments", [["default"], ["--xa-selftest", "nowhere"]])
+def test_doctor_of_targets_used_wrongly(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["doctor", *arguments]) == 2
+    assert capsys.readouterr().err
+
+
+def test_a_ledger_is_not_declared_restored_beside_a_service(tmp_path: Path) -> None:
+    main(["migrate"])
+    program = "import sys; from pathlib import Path; from rescind.worker.home import locked\n"
+    program += "with locked(Path('.rescind')): print('held', flush=True); sys.stdin.read()"
+    with subprocess.Popen(
+        [sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment()
+    ) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "held\n"
+        refused = run("recover", "--restored")
+        explained = run("recover", "--restored", "--dry-run")
+        holder.communicate("")
+    assert (refused.returncode, f"as process {holder.pid}" in refused.stderr) == (1, True)
+    assert explained.returncode == 0
+    assert "life 2 would begin" in explained.stdout
+    done = run("recover", "--restored", "--json")
+    assert json.loads(done.stdout)["new"] == 2
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """The command as a process: its log is its own."""
+    return subprocess.run(
+        command(*arguments), check=False, capture_output=True, text=True, env=environment(), timeout=60
+    )
