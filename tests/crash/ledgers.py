@@ -33,6 +33,9 @@ class LedgerSite(Protocol):
     def where(self, task_id: str) -> tuple[State, int] | None:
         """State and attempt; None where it does not answer."""
 
+    def close(self) -> None:
+        """Let go of what `where` keeps open."""
+
 
 class SQLiteLedger:
     """A copy of a migrated file."""
@@ -50,6 +53,9 @@ class SQLiteLedger:
         with closing(sqlite3.connect(self._path, timeout=READ_SECONDS)) as connection:
             row = connection.execute(_WHERE.format(task_id)).fetchone()
         return State(row[0]), int(row[1])
+
+    def close(self) -> None:
+        """Nothing is kept open."""
 
 
 class PostgreSQLLedger:

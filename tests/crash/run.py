@@ -181,11 +181,15 @@ def _running(ledger: Any, task_id: str) -> bool:
 
 
 def _sweep(world: World, task_id: str, trap: Trap | None, *, queued_is_rest: bool) -> None:
+    traps.arm(trap, world, task_id)
+    sweep(world, task_id, queued_is_rest=queued_is_rest)
+
+
+def sweep(world: World, task_id: str, *, queued_is_rest: bool) -> None:
     """The sweeper as it is, until the task rests."""
+    looker = world.look_at_ledger()
     with world.open() as parts:
-        traps.arm(trap, world, task_id)
         sweeper = parts.sweeper(world.scenario.lease_seconds)
-        looker = world.look_at_ledger()
 
         def watch() -> None:
             def rests() -> bool:
@@ -199,6 +203,7 @@ def _sweep(world: World, task_id: str, trap: Trap | None, *, queued_is_rest: boo
         watcher.start()
         sweeper.run()
         watcher.join()
+    looker.close()
 
 
 def _sweep_on(world: World, seconds: float) -> None:
