@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 from tests.support.memory import socket_path
+from tests.support.waiting import until
 
 from rescind.domain.branch import BranchId, Marker
 from rescind.testing.memory import Fault, MemoryTarget, Operator, in_thread
@@ -54,8 +55,12 @@ def failed(steps: list[Step]) -> dict[str, str]:
 
 
 def nothing_is_left(server: Operator, ledgers: set[str]) -> bool:
+    """No branch is prepared; a session that was closed is gone when the server has noticed it."""
     target = MemoryTarget("t", server.address)
-    return not any(target.list_prepared(ledger) for ledger in ledgers) and server.sessions() == []
+    if any(target.list_prepared(ledger) for ledger in ledgers):
+        return False
+    until(lambda: not server.sessions(), "the sessions to be gone")
+    return True
 
 
 def test_every_step_is_done(server: Operator) -> None:
