@@ -13,6 +13,7 @@ from rescind.domain.task import Task
 from rescind.ledger import events, tables, tasks, uploads
 from rescind.ledger.engine import now
 from rescind.targets.target import Target
+from rescind.testing.memory.faults import Fault
 
 
 def observe(world: World, task_id: str, committing: list[BranchSeen], alive: list[str]) -> Observed:
@@ -97,7 +98,8 @@ def _prepared(world: World, parts: Parts, ledger: str) -> tuple[str, ...]:
 def _may_end(world: World) -> frozenset[str]:
     """How this task ends if nobody stops it: rightly, not somehow."""
     scenario = world.scenario
-    if scenario.job is Job.fail:
+    broken = scenario.fault is not None and scenario.fault.fault == Fault.hollow  #: a transaction that is not there
+    if scenario.job is Job.fail or broken:
         return frozenset({State.failed})
     if scenario.dry_run:
         right = State.checked

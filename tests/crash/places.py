@@ -15,6 +15,7 @@ class Kind(StrEnum):
     postgresql = "postgresql"  #: one phase, though it can prepare
     postgresql_two_phase = "postgresql-two-phase"  #: the same, told to prepare
     mariadb = "mariadb"  #: two phases
+    myisam = "myisam"  #: a user's table on MariaDB that no rollback takes back: refused
 
     @property
     def prepares(self) -> bool:
@@ -29,16 +30,24 @@ class Kind(StrEnum):
     @property
     def by_itself(self) -> bool:
         """Whether its CREATE TABLE commits by itself (PROTOCOL R12)."""
-        return self in (Kind.memory_ddl, Kind.mariadb)
+        return self in (Kind.memory_ddl, Kind.mariadb, Kind.myisam)
 
     @property
     def server(self) -> str | None:
         """The real server that it needs."""
-        return {"postgresql": "postgresql", "postgresql-two-phase": "postgresql", "mariadb": "mariadb"}.get(self)
+        return _SERVERS.get(self)
 
     @property
     def in_memory(self) -> bool:
         return self in (Kind.memory, Kind.memory_one_phase, Kind.memory_ddl)
+
+
+_SERVERS = {
+    Kind.postgresql: "postgresql",
+    Kind.postgresql_two_phase: "postgresql",
+    Kind.mariadb: "mariadb",
+    Kind.myisam: "mariadb",
+}
 
 
 class Place(StrEnum):
@@ -54,6 +63,7 @@ class Place(StrEnum):
     postgresql = "postgresql"
     postgresql_two_phase = "postgresql two-phase"
     mariadb = "mariadb"
+    myisam = "myisam"
     postgresql_mariadb = "postgresql+mariadb"
     mariadb_sqlite = "mariadb+sqlite"
     ledger_sqlite = "postgresql ledger, sqlite"

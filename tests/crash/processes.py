@@ -86,6 +86,18 @@ def fork(name: str, act: Callable[[], None], log: Path) -> Process:
         os._exit(code)  # what the parent has registered for its own end is not the child's to run
 
 
+def in_child(log: Path, act: Callable[[], None]) -> Process:
+    """Run `act` in a child to its end."""
+    process = fork("story", act, log)
+
+    def gone() -> bool:
+        process.look()
+        return process.code is not None
+
+    assert wait_for(gone, END_SECONDS)
+    return process
+
+
 def wait_for(condition: Callable[[], bool], seconds: float) -> bool:
     """Wait until the fact holds; False if it does not within that time."""
     deadline = time.monotonic() + seconds

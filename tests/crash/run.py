@@ -26,6 +26,7 @@ from rescind.ledger import tasks
 from rescind.telemetry import logs
 
 REST_SECONDS = 25.0  #: a task that has not come to rest by then is stuck
+SETTLED_SECONDS = 0.5  #: what a recoverer that was woken has done by then
 PASS_SECONDS = 0.3  #: how long the last sweep goes on where branches can appear late
 
 
@@ -118,17 +119,25 @@ class Run:
         for process in self.processes:
             if not process.hung:
                 continue
-            since, hung_at, hung_in = self.hung_since.setdefault(process.pid, (time.monotonic(), state, attempt))
-            taken_over = (state, attempt) != (hung_at, hung_in)
-            recovery_hangs = any(other.hung and other.name == "recoverer" for other in self.processes)
-            now = {
-                Wake.taken_over: taken_over,
-                Wake.recovery_hangs: taken_over or (process.name == "worker" and recovery_hangs),
-                Wake.retried: attempt > hung_in or state in DONE,
-                Wake.ended: state in DONE,
-            }[self.scenario.wake]
-            if now or time.monotonic() - since > self.scenario.lease_seconds + self.scenario.hang_seconds:
+            hung = self.hung_since.setdefault(process.pid, (time.monotonic(), state, attempt))
+            if self._due(process, hung, (state, attempt)):
                 process.wake()
+
+    def _due(self, process: Process, hung: tuple[float, State, int], now: tuple[State, int]) -> bool:
+        """Whether a process that hangs since then is to go on."""
+        seconds, (state, attempt) = time.monotonic() - hung[0], now
+        taken_over = now != hung[1:]
+        is_worker = process.name == "worker"
+        others = {other.name for other in self.processes if other.hung}
+        settled = "recoverer" not in others and seconds > SETTLED_SECONDS
+        due = {
+            Wake.taken_over: taken_over,
+            Wake.recovery_hangs: taken_over or (is_worker and "recoverer" in others),
+            Wake.worker_hangs: settled if is_worker else "worker" in others,
+            Wake.retried: attempt > hung[2] or state in DONE,
+            Wake.ended: state in DONE,
+        }[self.scenario.wake]
+        return due or seconds > self.scenario.lease_seconds + self.scenario.hang_seconds
 
     def _end(self) -> None:
         """Let everybody come to an end; then one more sweep, for what landed late."""
@@ -138,7 +147,7 @@ class Run:
             self.alive += [p.name for p in self.processes if p.code is None]
         self.world.calm()
         if self.scenario.fault is not None and self.scenario.two_phase:
-            self._fork("recoverer", partial(_sweep_on, self.world, PASS_SECONDS))
+            self._fork("recoverer", partial(sweep_on, self.world, PASS_SECONDS))
             wait_for(self._all_gone, END_SECONDS)
 
     def _all_gone(self) -> bool:
@@ -149,19 +158,19 @@ class Run:
 
     def _worker(self) -> None:
         trap = next(self._traps, None)
-        self._fork("worker", partial(_work, self.world, self.task_id, trap))
+        self._fork("worker", partial(work, self.world, self.task_id, trap))
 
     def _fork(self, name: str, act: Callable[[], None]) -> None:
-        self.processes.append(fork(name, partial(_prepared, self.scenario, name, act), self.world.file("log")))
+        self.processes.append(fork(name, partial(prepared, self.scenario, name, act), self.world.file("log")))
 
 
-def _prepared(scenario: Scenario, name: str, act: Callable[[], None]) -> None:
+def prepared(scenario: Scenario, name: str, act: Callable[[], None]) -> None:
     logs.configure("INFO", json=True, process=f"{name}-{os.getpid()}")
     mutants.apply(scenario.mutant)
     act()
 
 
-def _work(world: World, task_id: str, trap: Trap | None) -> None:
+def work(world: World, task_id: str, trap: Trap | None) -> None:
     """A worker: claim and run until nothing is left."""
     with world.open() as parts:
         traps.arm(trap, world, task_id)
@@ -206,7 +215,7 @@ def sweep(world: World, task_id: str, *, queued_is_rest: bool) -> None:
     looker.close()
 
 
-def _sweep_on(world: World, seconds: float) -> None:
+def sweep_on(world: World, seconds: float) -> None:
     with world.open() as parts:
         sweeper = parts.sweeper(world.scenario.lease_seconds)
         timer = threading.Timer(seconds, sweeper.ended.set)

@@ -33,6 +33,7 @@ class Act(StrEnum):
     lose = "lose"  #: failpoints.ReplyLost
     outage = "outage"  #: OSError, as from a disk that fails
     stop = "stop"  #: a stop request arrives at this very moment
+    use = "use"  #: somebody puts a row into the table that the task has made, and the process is killed
     server = "server"  #: the trap's server is killed and started again, and the process goes on
 
 
@@ -43,6 +44,7 @@ class Wake(StrEnum):
     retried = "retried"  #: the next attempt is at work
     ended = "ended"  #: the task has ended
     recovery_hangs = "recovery-hangs"  #: a worker, when a recoverer hangs too; the others when taken over
+    worker_hangs = "worker-hangs"  #: a recoverer, when a worker hangs; the worker when no recoverer hangs any more
 
 
 class Held(StrEnum):
@@ -111,7 +113,7 @@ class Scenario:
     dry_run: bool = False
     lingers: bool = False  #: a worker whose attempt raised stays alive, as a pool's child does
     mutant: str | None = None
-    story: str | None = None  #: one of `stories.STORIES`, with its `trap`, instead of an attempt that dies
+    story: str | None = None  #: one of `stories.STORIES`, perhaps with its `trap`, instead of an attempt that dies
     trap: Trap | None = None
 
     def document(self) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from pymysql.cursors import DictCursor
 from sqlalchemy import make_url
 from tests.crash.bodies import FIRST_KEY
 from tests.crash.places import Kind
-from tests.crash.sites import BEFORE, LOCK_SECONDS, Tables
+from tests.crash.sites import BEFORE, LOCK_SECONDS, USED, Tables
 
 from rescind.domain.branch import Protocol
 from rescind.targets.mysql.target import MySQLTarget
@@ -50,6 +50,15 @@ class PostgreSQLSite:
             query = "SELECT gid FROM pg_prepared_xacts WHERE gid LIKE %s"
             return [row["gid"] for row in connection.execute(query, [f"%{ledger}%"])]
 
+    def finish_by_hand(self, ledger: str, *, commit: bool) -> None:
+        with self._connect() as connection:
+            for name in self.prepared(ledger):
+                connection.execute(f"{'COMMIT' if commit else 'ROLLBACK'} PREPARED '{name}'")
+
+    def use(self, table: str) -> None:
+        with self._connect() as connection:
+            connection.execute(f"INSERT INTO {table} VALUES (%s, %s)", USED)
+
     def waits(self, table: str) -> Iterator[str]:
         alter = f"ALTER TABLE {table} ADD COLUMN more text"
         with self._connect() as connection:
@@ -82,16 +91,17 @@ class _TwoPhase(PostgreSQLTarget):
 class MariaDBSite:
     """The same."""
 
-    def __init__(self, name: str, url: str) -> None:
+    def __init__(self, name: str, url: str, kind: Kind) -> None:
         self._name = name
         self._url = url
+        self._engine = "MyISAM" if kind is Kind.myisam else "InnoDB"
 
     def target(self) -> Target:
         return MySQLTarget(self._name, database_url(self._url))
 
     def make_table(self, table: str) -> None:
         with closing(self._connect()) as connection, connection.cursor() as cursor:
-            cursor.execute(f"CREATE TABLE {table} (id bigint PRIMARY KEY, name text NOT NULL) ENGINE=InnoDB")
+            cursor.execute(f"CREATE TABLE {table} (id bigint PRIMARY KEY, name text NOT NULL) ENGINE={self._engine}")
             cursor.executemany(f"INSERT INTO {table} VALUES (%s, %s)", BEFORE)
 
     def tables(self, tag: str) -> Tables:
@@ -102,9 +112,17 @@ class MariaDBSite:
 
     def prepared(self, ledger: str) -> list[str]:
         with closing(self._connect()) as connection:
-            listed = [row["data"] for row in self._ask(connection, "XA RECOVER")]
-        names = [name if isinstance(name, str) else name.decode() for name in listed]
-        return [name for name in names if ledger in name]
+            found = [(row["gtrid_length"], _text(row["data"])) for row in self._ask(connection, "XA RECOVER")]
+        return [f"'{data[:length]}','{data[length:]}'" for length, data in found if ledger in data]
+
+    def finish_by_hand(self, ledger: str, *, commit: bool) -> None:
+        with closing(self._connect()) as connection:
+            for name in self.prepared(ledger):
+                self._ask(connection, f"XA {'COMMIT' if commit else 'ROLLBACK'} {name}")
+
+    def use(self, table: str) -> None:
+        with closing(self._connect()) as connection:
+            self._ask(connection, f"INSERT INTO {table} VALUES ({USED[0]}, '{USED[1]}')")
 
     def waits(self, table: str) -> Iterator[str]:
         with closing(self._connect()) as connection:
@@ -148,3 +166,7 @@ class MariaDBSite:
             ssl_disabled=True,
             cursorclass=DictCursor,
         )
+
+
+def _text(name: str | bytes) -> str:
+    return name if isinstance(name, str) else name.decode()

@@ -18,9 +18,10 @@ from rescind.domain.schema import Column, Table, Type
 from rescind.errors import ConstraintViolated, RescindError
 from rescind.targets.sqlite.target import SQLiteTarget
 from rescind.targets.target import Target
-from rescind.testing.memory import MemoryTarget
+from rescind.testing.memory import MemoryTarget, Operator
 from rescind.testing.memory.branch import MemoryBranch
 
+USED = (77, "mine")  #: a row of somebody else's in a table that the task has made
 BEFORE = [(n, f"user's {n}") for n in range(1, 6)]
 LOCK_SECONDS = 1.0
 
@@ -37,11 +38,17 @@ class Site(Protocol):
     def make_table(self, table: str) -> None:
         """The user's table (id, name), with the rows BEFORE."""
 
+    def use(self, table: str) -> None:
+        """Put the row USED into a table that the task has made by itself."""
+
     def tables(self, tag: str) -> Tables:
         """Those with the tag in their names."""
 
     def prepared(self, ledger: str) -> list[str]:
         """What the database itself lists of that ledger."""
+
+    def finish_by_hand(self, ledger: str, *, commit: bool) -> None:
+        """As an operator: end every prepared branch of that ledger."""
 
     def waits(self, table: str) -> Iterator[str]:
         """A line for each statement that has to wait: an insert of one of the task's keys, an ALTER of its table."""
@@ -66,6 +73,9 @@ class SQLiteSite:
             connection.executemany(f"INSERT INTO {table} VALUES (?, ?)", BEFORE)
             connection.commit()
 
+    def use(self, table: str) -> None:
+        raise NotImplementedError("nobody sees a table of an open transaction")
+
     def tables(self, tag: str) -> Tables:
         with closing(sqlite3.connect(self._path)) as connection:
             connection.row_factory = sqlite3.Row
@@ -75,6 +85,9 @@ class SQLiteSite:
 
     def prepared(self, ledger: str) -> list[str]:
         return []
+
+    def finish_by_hand(self, ledger: str, *, commit: bool) -> None:
+        """Nothing is ever prepared."""
 
     def waits(self, table: str) -> Iterator[str]:
         with closing(sqlite3.connect(self._path, timeout=LOCK_SECONDS, isolation_level=None)) as connection:
@@ -109,6 +122,11 @@ class MemorySite:
             put(branch, table, BEFORE)
             branch.commit()
 
+    def use(self, table: str) -> None:
+        with closing(stranger(self._address)) as branch:
+            put(branch, table, [USED])
+            branch.commit()
+
     def tables(self, tag: str) -> Tables:
         catalog = self.target().catalog()
         found: Tables = {}
@@ -119,6 +137,11 @@ class MemorySite:
 
     def prepared(self, ledger: str) -> list[str]:
         return [str(branch) for branch in self.target().list_prepared(ledger)]
+
+    def finish_by_hand(self, ledger: str, *, commit: bool) -> None:
+        operator = Operator(self._address)
+        for branch in self.target().list_prepared(ledger):
+            (operator.commit_by_hand if commit else operator.roll_back_by_hand)(branch)
 
     def waits(self, table: str) -> Iterator[str]:
         with closing(stranger(self._address)) as branch:

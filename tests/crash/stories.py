@@ -9,8 +9,8 @@ from datetime import timedelta
 from functools import partial
 from typing import Any
 
-from tests.crash import traps
-from tests.crash.processes import END_SECONDS, Process, fork, wait_for
+from tests.crash import operators, traps
+from tests.crash.processes import END_SECONDS, in_child
 from tests.crash.run import Run
 from tests.crash.scenario import Act, Scenario, Trap
 from tests.crash.traps import lines, note
@@ -35,12 +35,12 @@ def tell(scenario: Scenario, world: World) -> list[str]:
 def _submit(scenario: Scenario, world: World) -> list[str]:
     """The API dies while it submits; its client sends the request again with the same Idempotency-Key."""
     trap = _trap(scenario)
-    _run(world, partial(_trapped, world, trap, partial(_submit_and_note, world)))
+    in_child(world.file("log"), partial(_trapped, world, trap, partial(_submit_and_note, world)))
     first = _tasks(world)
     wanted = 1 if trap.point in COMMITTED_POINTS else 0
     found = [] if len(first) == wanted else [f"submit: {len(first)} tasks after the crash instead of {wanted}"]
     for _ in range(2):
-        _run(world, partial(_submit_and_note, world))
+        in_child(world.file("log"), partial(_submit_and_note, world))
     answered = set(lines(world.file("ids")))
     after = _tasks(world)
     if len(after) != 1 or answered != set(after) or not set(first) <= set(after):
@@ -58,7 +58,7 @@ def _upload(scenario: Scenario, world: World) -> list[str]:
         except (UploadIncomplete, UploadStorageFull) as error:
             note(world.file("refused"), error.code)
 
-    _run(world, partial(_trapped, world, trap, receive))
+    in_child(world.file("log"), partial(_trapped, world, trap, receive))
     whole = [path.name for path in world.file("uploads").glob("*") if path.suffix != ".part"]
     found = [f"upload: {whole} look whole"] if whole else []
     if _tasks(world):
@@ -73,9 +73,9 @@ def _announce(scenario: Scenario, world: World) -> list[str]:
     task_id = world.submit()
     trap = _trap(scenario)
     act = _sweep_once if trap.point.startswith("sweep.") else _announce_once
-    _run(world, partial(_trapped, world, trap, partial(act, world, task_id)))
+    in_child(world.file("log"), partial(_trapped, world, trap, partial(act, world, task_id)))
     _age_announcement(world)
-    _run(world, partial(_sweep_once, world, task_id))
+    in_child(world.file("log"), partial(_sweep_once, world, task_id))
     found = [] if task_id in lines(world.file("published")) else ["announce: nobody was told of the task"]
     return found + Run(scenario, world, task_id=task_id).go()[1]
 
@@ -84,8 +84,8 @@ def _forget(scenario: Scenario, world: World) -> list[str]:
     """Forgetting dies half-way: afterwards row and markers are gone, and the user's rows are not."""
     run = Run(scenario, world, task_id=world.submit())
     observed, found = run.go()
-    _run(world, partial(_trapped, world, _trap(scenario), partial(_forget_all, world)))
-    _run(world, partial(_forget_all, world))
+    in_child(world.file("log"), partial(_trapped, world, _trap(scenario), partial(_forget_all, world)))
+    in_child(world.file("log"), partial(_forget_all, world))
     with world.open() as parts:
         with parts.ledger.read() as connection:
             if tasks.get(connection, run.task_id) is not None:
@@ -105,23 +105,12 @@ STORIES: dict[str, Callable[[Scenario, World], list[str]]] = {
     "upload": _upload,
     "announce": _announce,
     "forget": _forget,
-}
+} | operators.STORIES
 
 
 def _trap(scenario: Scenario) -> Trap:
     assert scenario.trap is not None
     return scenario.trap
-
-
-def _run(world: World, act: Callable[[], None]) -> Process:
-    process = fork("story", act, world.file("log"))
-
-    def gone() -> bool:
-        process.look()
-        return process.code is not None
-
-    assert wait_for(gone, END_SECONDS)
-    return process
 
 
 def _trapped(world: World, trap: Trap, act: Callable[[], None]) -> None:

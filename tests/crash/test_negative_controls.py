@@ -8,30 +8,23 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from tests.crash.conftest import Servers
 from tests.crash.mutants import MUTANTS
 from tests.crash.places import Place
 from tests.crash.pool import Pool, Result, told
-from tests.crash.scenario import Act, Job, Scenario, Trap, Wake
+from tests.crash.scenario import Act, Held, Job, Scenario, ServerFault, Trap, Wake
+from tests.crash.test_durability import DURABILITY
+
+from rescind.testing.memory.faults import Fault
 
 pytestmark = pytest.mark.crash
 
+HELD = Scenario(0, Place.postgresql, held=Held.commit)
+CREATE = Scenario(0, Place.mariadb, Job.create)
+
 #: By mutant: the run, and the invariants of which at least one must be broken.
 CONTROLS = {
-    "no marker check": (Scenario(0, Place.sqlite, workers=(Trap("commit1p.after"),)), {"I8", "I5", "I9"}),
-    "no marker check at all": (
-        Scenario(0, Place.sqlite, Job.generate, workers=(Trap("commit1p.after"),)),  # no key that would collide
-        {"I2", "I5"},
-    ),
-    "no attempt in the decision": (
-        Scenario(
-            0,
-            Place.memory,
-            workers=(Trap("decide.before", Act.hang), Trap("branch.mid_data", Act.hang)),
-            wake=Wake.retried,
-        ),
-        {"I3", "I5", "I8", "history"},
-    ),
-    "no first mark": (
+    "R1 no first mark": (
         Scenario(
             0,
             Place.memory,
@@ -43,7 +36,75 @@ CONTROLS = {
         ),
         {"I3", "I8"},
     ),
-    "no kind in the tombstone": (
+    "R2 rollback on a lost answer": (
+        Scenario(0, Place.postgresql_two_phase, workers=(Trap("decide.sent_no_reply", Act.lose),)),
+        {"I3", "I8"},
+    ),
+    "R3 an error decides": (Scenario(0, Place.postgresql, workers=(Trap("commit1p.after", Act.lose),)), {"I8"}),
+    "R3 no marker check": (Scenario(0, Place.postgresql, workers=(Trap("commit1p.after"),)), {"I8", "I5", "I9"}),
+    "R3 no marker check at all": (
+        Scenario(0, Place.sqlite, Job.generate, workers=(Trap("commit1p.after"),)),  # no key that would collide
+        {"I2", "I5"},
+    ),
+    "R4 no attempt in the name": (
+        Scenario(
+            0,
+            Place.postgresql_two_phase,
+            workers=(Trap("prepare.after"), Trap("decide.before", Act.hang)),
+            recoverers=(Trap("abort.before_rollback", Act.hang),),
+            wake=Wake.worker_hangs,
+            lease_seconds=5.0,
+            hang_seconds=10.0,
+        ),
+        {"I3", "I8", "I9"},
+    ),
+    "R5 no attempt in the decision": (
+        Scenario(
+            0,
+            Place.memory,
+            workers=(Trap("decide.before", Act.hang), Trap("branch.mid_data", Act.hang)),
+            wake=Wake.retried,
+        ),
+        {"I3", "I5", "I8", "history"},
+    ),
+    "R5 no stop in the decision": (
+        Scenario(0, Place.mariadb, workers=(Trap("decide.before", Act.stop),)),
+        {"I7"},
+    ),
+    "R5 no stop in the hold": (replace(HELD, workers=(Trap("hold.after_close", Act.stop),)), {"I7"}),
+    "R6 session not ended": (
+        # It goes on when its task is stopped, and prepares what nobody will ever look for.
+        Scenario(
+            0,
+            Place.postgresql_two_phase,
+            workers=(Trap("prepare.before", Act.hang),),
+            stop_after=0.3,
+            wake=Wake.ended,
+            hang_seconds=10.0,
+        ),
+        {"I6"},
+    ),
+    "R6 session not registered": (Scenario(0, Place.mariadb), {"I8"}),
+    "R7 PREPARE not checked": (
+        Scenario(0, Place.memory, fault=ServerFault("default", "prepare", Fault.hollow)),
+        {"I3", "I8"},
+    ),
+    "R8 one-phase branch last": (
+        Scenario(0, Place.mariadb_sqlite, workers=(Trap("commit1p.after"),)),
+        {"I8"},
+    ),
+    "R8 two one-phase branches": (
+        Scenario(0, Place.postgresql_mariadb, workers=(Trap("commit1p.after"),)),
+        {"I8"},
+    ),
+    "R9 presumed abort": (replace(HELD, story="restored"), {"restored"}),
+    "R11 any engine": (Scenario(0, Place.myisam, Job.fail), {"I4"}),
+    "R12 undone without a look": (replace(CREATE, workers=(Trap("ddl.after_ddl", Act.use),)), {"I5"}),
+    "R12 made before it is on record": (
+        replace(CREATE, workers=(Trap("ddl.after_ddl"),), recoverers=(Trap("abort.before_final", Act.stop),)),
+        {"I4"},
+    ),
+    "step 11: no kind in the tombstone": (
         Scenario(
             0,
             Place.sqlite,
@@ -52,26 +113,44 @@ CONTROLS = {
         ),
         {"I5"},
     ),
+    "step 11: tombstone by upsert": (
+        # The worker commits after recovery has looked for its marker, and before its session is ended.
+        Scenario(
+            0,
+            Place.postgresql,
+            workers=(Trap("commit1p.before", Act.hang),),
+            recoverers=(Trap("abort.before_kill", Act.hang),),
+            wake=Wake.recovery_hangs,
+            hang_seconds=10.0,
+        ),
+        {"I5"},
+    ),
 }
 
 
 @pytest.fixture(scope="module")
-def results(pool: Pool) -> dict[tuple[str, bool], Result]:
-    runs = {(name, False): scenario for name, (scenario, _) in CONTROLS.items()}
-    runs |= {(name, True): replace(scenario, mutant=name) for name, (scenario, _) in CONTROLS.items()}
+def results(pool: Pool, servers: Servers) -> dict[tuple[str, bool], Result]:
+    there = {name: scenario for name, (scenario, _) in CONTROLS.items() if servers.have(scenario.place)}
+    runs = {(name, False): scenario for name, scenario in there.items()}
+    runs |= {(name, True): replace(scenario, mutant=name) for name, scenario in there.items()}
     return dict(zip(runs, pool.run_all(runs.values()), strict=True))
 
 
 def test_every_mutant_has_its_run() -> None:
-    assert CONTROLS.keys() == MUTANTS.keys()
+    assert CONTROLS.keys() | {DURABILITY} == MUTANTS.keys()
 
 
 @pytest.mark.parametrize("name", CONTROLS)
-def test_with_the_guard_the_run_is_fine(name: str, results: dict[tuple[str, bool], Result]) -> None:
+def test_with_the_guard_the_run_is_fine(name: str, results: dict[tuple[str, bool], Result], servers: Servers) -> None:
+    servers.expect(*CONTROLS[name][0].place.servers)
     assert not results[name, False]["violations"], told([results[name, False]])
 
 
 @pytest.mark.parametrize("name", CONTROLS)
-def test_without_the_guard_the_suite_notices(name: str, results: dict[tuple[str, bool], Result]) -> None:
+def test_without_the_guard_the_suite_notices(
+    name: str, results: dict[tuple[str, bool], Result], servers: Servers
+) -> None:
+    scenario, broken = CONTROLS[name]
+    servers.expect(*scenario.place.servers)
     result = results[name, True]
-    assert {violation.partition(":")[0] for violation in result["violations"]} & CONTROLS[name][1], result
+    assert {violation.partition(":")[0] for violation in result["violations"]} & broken, result

@@ -60,6 +60,10 @@ def _act(trap: Trap, world: World, task_id: str | None) -> None:
         case Act.stop:
             assert task_id is not None
             request_stop(world, task_id)
+        case Act.use:
+            world.sites["default"].use(world.made)
+            world.file("used").touch()
+            os.kill(os.getpid(), signal.SIGKILL)
         case Act.server:
             assert trap.server is not None
             _let_die(world, trap.server)

@@ -18,7 +18,7 @@ from tests.crash.ledgers import BUSY_SECONDS, LedgerSite, PostgreSQLLedger, SQLi
 from tests.crash.places import Kind
 from tests.crash.scenario import Held, Job, Scenario
 from tests.crash.servers import MariaDBSite, PostgreSQLSite
-from tests.crash.sites import BEFORE, MemorySite, Site, SQLiteSite
+from tests.crash.sites import BEFORE, USED, MemorySite, Site, SQLiteSite
 
 from rescind.domain.task import Commit, Terms
 from rescind.domain.upload import Upload
@@ -140,8 +140,8 @@ class World:
                 return SQLiteSite(name, self.file(f"{name}.db"))
             case Kind.postgresql | Kind.postgresql_two_phase:
                 return PostgreSQLSite(name, self.addresses["postgresql"], kind)
-            case Kind.mariadb:
-                return MariaDBSite(name, self.addresses["mariadb"])
+            case Kind.mariadb | Kind.myisam:
+                return MariaDBSite(name, self.addresses["mariadb"], kind)
             case _:
                 return MemorySite(name, self.addresses[name], kind)
 
@@ -239,8 +239,9 @@ class World:
         )
 
     def before(self) -> Contents:
-        """What the targets hold before the task."""
-        return {name: {self.table: Counter(BEFORE)} for name in self.scenario.place.targets}
+        """What the targets hold before the task, and what somebody else has put there since."""
+        used: dict[str, Counter[tuple[Any, ...]]] = {self.made: Counter([USED])} if self.file("used").exists() else {}
+        return {name: {self.table: Counter(BEFORE), **used} for name in self.scenario.place.targets}
 
     def after(self) -> Contents:
         """What they hold once it has committed: before, and the input's rows once."""
@@ -250,7 +251,7 @@ class World:
                 case Job.clear:
                     tables[self.table] = Counter()
                 case Job.create:
-                    tables[self.made] = Counter(input_rows())
+                    tables[self.made] = tables.get(self.made, Counter()) + Counter(input_rows())
                 case Job.generate:
                     tables[self.made] = Counter(_generated())
                 case _:

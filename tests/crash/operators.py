@@ -1,0 +1,135 @@
+"""Runs in which somebody else acts on the databases: an operator by hand, a restored backup, another service."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+from tests.crash import traps
+from tests.crash.processes import in_child
+from tests.crash.run import Run, prepared, sweep, sweep_on, work
+from tests.crash.scenario import Held, Scenario
+from tests.crash.world import World
+
+from rescind.domain.states import State
+from rescind.ledger import incarnation
+
+SWEEP_SECONDS = 0.5  #: some twenty sweeps
+
+
+def restored(scenario: Scenario, world: World, *, declared: bool) -> list[str]:
+    """The ledger is set back to before the task's attempt, which is prepared (held) or has committed by then.
+
+    Nothing is rolled back, loaded again or committed by itself, whether or not the ledger is `declared` restored.
+    """
+    task_id = world.submit()
+    _copy(world.file("ledger.db"), world.file("backup.db"))
+    _child(world, partial(work, world, task_id, None))
+    reached = world.ledger.where(task_id)
+    listed, contents = _listed(world), world.contents()
+    world.file("ledger.db").unlink()
+    _copy(world.file("backup.db"), world.file("ledger.db"))
+    if declared:
+        with world.open() as parts, parts.ledger.write() as connection:
+            incarnation.begin(connection, 1, 2, {})
+    _child(world, partial(sweep_on, world, SWEEP_SECONDS))
+    _child(world, partial(work, world, task_id, None))
+    _child(world, partial(sweep_on, world, SWEEP_SECONDS))
+    found = []
+    if reached is None or reached[0] is not (State.prepared if scenario.held else State.committed):
+        found.append(f"restored: the attempt had come to {reached}")
+    if _listed(world) != listed:
+        found.append(f"restored: {listed} were prepared, now {_listed(world)}")
+    if world.contents() != contents:
+        found.append("restored: rows came or went by themselves")
+    if (now := world.ledger.where(task_id)) is None or now[0] is not State.hazard:
+        found.append(f"restored: the task is {now}, and nobody is called")
+    _end_by_hand(world, commit=False)
+    return found
+
+
+def by_hand(scenario: Scenario, world: World, *, commit: bool) -> list[str]:
+    """An operator ends the branch of a held task; then a person commits or stops it.
+
+    What agrees with the decision is fine; what contradicts it is a hazard, and stays as it is.
+    """
+    task_id = world.submit()
+    _child(world, partial(work, world, task_id, None))
+    _end_by_hand(world, commit=commit)
+    act = traps.commit if scenario.held is Held.commit else traps.request_stop
+    _child(world, partial(act, world, task_id))
+    _child(world, partial(sweep, world, task_id, queued_is_rest=True))
+    agreed = commit is (scenario.held is Held.commit)
+    wanted = State.hazard if not agreed else State.committed if commit else State.stopped
+    found = []
+    if (now := world.ledger.where(task_id)) is None or now[0] is not wanted:
+        found.append(f"by hand: the task is {now} instead of {wanted}")
+    if world.contents() != (world.after() if commit else world.before()):
+        found.append("by hand: the rows are not what the operator made of them")
+    if _listed(world):
+        found.append(f"by hand: {_listed(world)} are still prepared")
+    return found
+
+
+def neighbours(scenario: Scenario, world: World) -> list[str]:
+    """Two services with two ledgers use one database: neither touches what is the other's."""
+    directory = world.file("other")
+    directory.mkdir()
+    other = World(replace(scenario, held=None), directory, world.addresses, f"{world.tag}b", world.template)
+    other.set_up()
+    task_id = world.submit()
+    _child(world, partial(work, world, task_id, None))  # it is held
+    mine = _listed(world)
+    found = [f"neighbours: {violation}" for violation in Run(other.scenario, other).go()[1]]
+    _child(other, partial(sweep_on, other, SWEEP_SECONDS))
+    if not mine or _listed(world) != mine:
+        found.append(f"neighbours: {mine} were prepared, now {_listed(world)}")
+    _child(world, partial(traps.commit, world, task_id))
+    _child(world, partial(sweep, world, task_id, queued_is_rest=True))
+    # The tag of the first is the beginning of the second's: its own table is looked at alone.
+    if world.contents()["default"][world.table] != world.after()["default"][world.table]:
+        found.append("neighbours: the held task's rows are not there")
+    other.clean()
+    return found
+
+
+STORIES: dict[str, Callable[[Scenario, World], list[str]]] = {
+    "restored": partial(restored, declared=False),
+    "restored, and declared so": partial(restored, declared=True),
+    "committed by hand": partial(by_hand, commit=True),
+    "rolled back by hand": partial(by_hand, commit=False),
+    "neighbours": neighbours,
+}
+
+
+def _child(world: World, act: Callable[[], None]) -> None:
+    in_child(world.file("log"), partial(prepared, world.scenario, "story", act))
+
+
+def _listed(world: World) -> list[str]:
+    ledger = _ledger(world)
+    return [name for site in world.sites.values() for name in site.prepared(ledger)]
+
+
+def _end_by_hand(world: World, *, commit: bool) -> None:
+    for site in world.sites.values():
+        site.finish_by_hand(_ledger(world), commit=commit)
+
+
+def _ledger(world: World) -> str:
+    with world.open() as parts:
+        return parts.ledger.identity()[0]
+
+
+def _copy(source: Path, to: Path) -> None:
+    """A backup of an SQLite file, whatever is in its log."""
+    for name in ("-wal", "-shm"):
+        to.with_name(to.name + name).unlink(missing_ok=True)
+    with closing(sqlite3.connect(source)) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    shutil.copy(source, to)

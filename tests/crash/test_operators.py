@@ -1,0 +1,41 @@
+"""An operator acts by hand, a ledger is restored from a backup, another service uses the same database."""
+
+from __future__ import annotations
+
+import pytest
+from tests.crash.conftest import Servers
+from tests.crash.places import Place
+from tests.crash.pool import Pool, Result, told
+from tests.crash.scenario import Held, Scenario
+
+pytestmark = pytest.mark.crash
+
+PLACES = (Place.memory, Place.postgresql, Place.mariadb, Place.postgresql_mariadb)
+
+
+def _all() -> dict[str, Scenario]:
+    found: dict[str, Scenario] = {}
+    for place in PLACES:
+        for story in ("restored", "restored, and declared so"):
+            found[f"{place}: {story} under a held task"] = Scenario(0, place, held=Held.commit, story=story)
+        for story in ("committed by hand", "rolled back by hand"):
+            found |= {
+                f"{place}: {story}, {held}": Scenario(0, place, held=held, story=story) for held in list(Held)[:2]
+            }
+        found[f"{place}: neighbours"] = Scenario(0, place, held=Held.commit, story="neighbours")
+    for place in (Place.sqlite, Place.mixed, *PLACES):
+        for story in ("restored", "restored, and declared so"):
+            found[f"{place}: {story} under a committed task"] = Scenario(0, place, story=story)
+    return found
+
+
+@pytest.fixture(scope="module")
+def results(pool: Pool, servers: Servers) -> dict[str, Result]:
+    there = {name: scenario for name, scenario in _all().items() if servers.have(scenario.place)}
+    return dict(zip(there, pool.run_all(there.values()), strict=True))
+
+
+@pytest.mark.parametrize("name", _all())
+def test_nothing_is_taken_for_granted(name: str, results: dict[str, Result], servers: Servers) -> None:
+    servers.expect(*_all()[name].place.servers)
+    assert not results[name]["violations"], told([results[name]])
