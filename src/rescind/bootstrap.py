@@ -145,7 +145,8 @@ def _worker_left(task: Task) -> bool:
 
 def _sweep_once(core: Core) -> None:
     sweeper = open_sweeper(core)
-    sweeper.sweep_ledger()
+    sweeper.stop_queued()
+    sweeper.announce()
     for target in core.targets.values():
         try:
             sweeper.sweep_target(target, Unchanged(), Unchanged())

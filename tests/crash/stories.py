@@ -136,7 +136,7 @@ def _announce_once(world: World, task_id: str) -> None:
 
 def _sweep_once(world: World, task_id: str) -> None:
     with world.open() as parts:
-        parts.sweeper(1.0, publish=partial(note, world.file("published"))).sweep_ledger()
+        parts.sweeper(1.0, publish=partial(note, world.file("published"))).announce()
 
 
 def _forget_all(world: World) -> None:

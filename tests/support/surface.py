@@ -85,7 +85,7 @@ class Surface:
 
     def sweep(self) -> None:
         sweeper = bootstrap.open_sweeper(self.core)
-        sweeper.sweep_ledger()
+        sweeper.stop_queued()
         for target in self.core.targets.values():
             sweeper.sweep_target(target, Unchanged(), Unchanged())
 

@@ -16,9 +16,8 @@ _t, _f = tables.task, tables.forgotten
 def ended_before(connection: Connection, at: datetime, limit: int = 1_000) -> list[Task]:
     """Tasks that committed, or were taken back for good, before `at`; the oldest first."""
     ended = (State.committed, *TAKEN_BACK)
-    query = select(_t.c.id).where(_t.c.state.in_(ended), _t.c.finished_at < at).order_by(_t.c.finished_at).limit(limit)
-    found = [tasks.get(connection, task_id) for task_id in connection.execute(query).scalars().all()]
-    return [task for task in found if task is not None]
+    query = select(_t).where(_t.c.state.in_(ended), _t.c.finished_at < at).order_by(_t.c.finished_at).limit(limit)
+    return tasks.found(connection, query)
 
 
 def forget(connection: Connection, task: Task) -> bool:

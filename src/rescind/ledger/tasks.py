@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, insert, or_, select
+from sqlalchemy import Connection, Row, Select, and_, insert, or_, select, true
 
 from rescind.domain.branch import Protocol
 from rescind.domain.states import State
@@ -70,13 +70,19 @@ def insert_task(
 def get(connection: Connection, task_id: str) -> Task | None:
     """The task, or None where the ledger has no such id."""
     row = connection.execute(select(_t).where(_t.c.id == task_id)).one_or_none()
-    return None if row is None else _task(connection, row)
+    return None if row is None else _tasks(connection, [row])[0]
 
 
 def in_states(connection: Connection, *states: State) -> list[Task]:
     """All tasks in those states, oldest first."""
     query = select(_t).where(_t.c.state.in_(states)).order_by(_t.c.created_at, _t.c.id)
-    return [_task(connection, row) for row in connection.execute(query)]
+    return found(connection, query)
+
+
+def stopped_in_queue(connection: Connection) -> list[Task]:
+    """Queued tasks that a stop was asked for."""
+    query = select(_t).where(_t.c.state == State.queued, _t.c.stop_requested == true())
+    return found(connection, query)
 
 
 def page(
@@ -96,7 +102,7 @@ def page(
     if before is not None:
         at, task_id = before
         query = query.where(or_(_t.c.created_at < at, and_(_t.c.created_at == at, _t.c.id < task_id)))
-    return [_task(connection, row) for row in connection.execute(query)]
+    return found(connection, query)
 
 
 def retry_of(connection: Connection, task_id: str) -> str | None:
@@ -111,14 +117,29 @@ def made_here(connection: Connection, target: str, table: str) -> bool:
     return connection.execute(query).first() is not None
 
 
-def _task(connection: Connection, row: Row[Any]) -> Task:
-    targets = select(tables.task_target.c.target).where(tables.task_target.c.task == row.id)
+def found(connection: Connection, query: Select[Any]) -> list[Task]:
+    """The tasks of a query over the task table, in its order."""
+    return _tasks(connection, connection.execute(query).all())
+
+
+def _tasks(connection: Connection, rows: Sequence[Row[Any]]) -> list[Task]:
+    """The rows as tasks; their targets are asked for in one query, since each is a journey to the ledger."""
+    t = tables.task_target
+    targets: dict[str, list[str]] = {row.id: [] for row in rows}
+    if rows:
+        query = select(t.c.task, t.c.target).where(t.c.task.in_(targets)).order_by(t.c.task, t.c.branch)
+        for task_id, target in connection.execute(query):
+            targets[task_id].append(target)
+    return [_task(row, tuple(targets[row.id])) for row in rows]
+
+
+def _task(row: Row[Any], targets: tuple[str, ...]) -> Task:
     problem = row.problem
     return Task(
         id=row.id,
         name=row.name,
         args=row.args,
-        targets=tuple(connection.execute(targets.order_by(tables.task_target.c.branch)).scalars()),
+        targets=targets,
         state=State(row.state),
         attempt=row.attempt,
         beat=row.beat,

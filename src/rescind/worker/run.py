@@ -58,14 +58,19 @@ class Worker:
         return ran
 
     def claim(self) -> Task | None:
-        """Make the next attempt of the best runnable task."""
-        failpoints.hit("claim.before")
-        with self.ledger.write() as connection:
-            task_id = next_task(connection, self.targets.exclusive())
-            task = None if task_id is None else transitions.claim(connection, task_id, str(ProcessId.current()))
-            failpoints.hit("claim.after_update")
-        failpoints.hit("claim.after_commit")
-        return task
+        """Make the next attempt of the best runnable task; of the next best where another worker was first."""
+        for _ in range(MOST_TASKS):
+            failpoints.hit("claim.before")
+            with self.ledger.write() as connection:
+                task_id = next_task(connection, self.targets.exclusive())
+                if task_id is None:
+                    return None
+                task = transitions.claim(connection, task_id, str(ProcessId.current()))
+                failpoints.hit("claim.after_update")
+            failpoints.hit("claim.after_commit")
+            if task is not None:
+                return task
+        return None
 
     def run(self, task: Task) -> State | None:
         """Run one claimed attempt to its end; the state it leaves, or None where recovery finishes it."""

@@ -1,7 +1,7 @@
 """The loop that recovers, announces and releases, for ever.
 
 One thread for each target, so that a target that is down holds up nobody else; one for what concerns the
-ledger alone. Several sweepers may run at once: every step is guarded in the ledger.
+ledger alone, one for the broker. Several sweepers may run at once: every step is guarded in the ledger.
 """
 
 from __future__ import annotations
@@ -48,7 +48,9 @@ class Sweeper:
 
     def run(self) -> None:
         """Sweep until `ended` is set."""
-        loops = [self._ledger_loop(), *(self._target_loop(target) for target in self.targets.values())]
+        # A frozen broker takes seconds for each announcement, and must not keep a queued task from being stopped.
+        loops = [self._ledger_loop(), self.announce]
+        loops += [self._target_loop(target) for target in self.targets.values()]
         threads = [threading.Thread(target=self._forever, args=(loop,), daemon=True) for loop in loops]
         for thread in threads:
             thread.start()
@@ -71,7 +73,7 @@ class Sweeper:
 
         def sweep() -> None:
             nonlocal tended
-            self.sweep_ledger()
+            self.stop_queued()
             self.sweep_tasks(lambda task: task.targets[0] not in self.targets, beats, stops)
             self.uploads.sweep(now())
             if time.monotonic() - tended >= TENDING_SECONDS:
@@ -84,13 +86,16 @@ class Sweeper:
         beats, stops = Unchanged(), Unchanged()
         return lambda: self.sweep_target(target, beats, stops)
 
-    def sweep_ledger(self) -> None:
-        """Queued tasks: end those that a stop was asked for, announce those that may run."""
+    def stop_queued(self) -> None:
+        """End the queued tasks that a stop was asked for."""
         with self.ledger.read() as connection:
-            stopped = [task for task in tasks.in_states(connection, State.queued) if task.stop_requested]
+            stopped = tasks.stopped_in_queue(connection)
         for task in stopped:
             with self.ledger.write() as connection:
                 transitions.stop_queued(connection, task)
+
+    def announce(self) -> None:
+        """Announce the tasks that may run and that no worker was told of lately."""
         failpoints.hit("sweep.before_announce")
         with self.ledger.read() as connection:
             waiting = unannounced(connection, self.targets.exclusive())
