@@ -17,6 +17,7 @@ from sqlalchemy import (
     String,
     Table,
 )
+from sqlalchemy.dialects.mysql import DATETIME
 
 from rescind.domain.branch import BranchId, Marker, MarkerKind
 
@@ -35,7 +36,9 @@ marker = Table(
     Column("kind", String(10), nullable=False),
     Column("rows", BigInteger),
     Column("checksum", String(64)),
-    Column("at", DateTime, nullable=False),
+    Column(
+        "at", DateTime().with_variant(DATETIME(fsp=6), "mysql", "mariadb"), nullable=False
+    ),  # microseconds there too
     # The incarnation is not part of the key: a restored ledger must collide with what it did before.
     PrimaryKeyConstraint("ledger", "task", "attempt", "branch"),
 )
