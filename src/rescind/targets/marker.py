@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
+import sqlalchemy as sa
 from sqlalchemy import (
     BigInteger,
     Column,
@@ -20,6 +21,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.mysql import DATETIME
 
 from rescind.domain.branch import BranchId, Marker, MarkerKind
+from rescind.errors import Undecided
 
 metadata = MetaData()
 
@@ -66,3 +68,32 @@ def from_row(row: Row[Any]) -> Marker:
     """A row of the marker table as a value."""
     branch = BranchId(row.ledger, row.incarnation, row.task, row.attempt, row.branch)
     return Marker(branch, MarkerKind(row.kind), row.rows, row.checksum, row.at.replace(tzinfo=UTC))
+
+
+def of_task(ledger: str, task: str) -> tuple[sa.ColumnElement[bool], ...]:
+    """The condition for all rows of a task."""
+    return marker.c.ledger == ledger, marker.c.task == task
+
+
+def fence(connection: sa.Connection, branch: BranchId) -> MarkerKind:
+    """Insert the branch's tombstone; the kind that stands under its key then.
+
+    A plain INSERT whose count is checked: whatever passes over a key that is taken would hide a marker (PROTOCOL, step
+    11). It waits for an uncommitted row under the key to be committed or gone. Raises Undecided.
+    """
+    insert = sa.insert(marker).values(values(branch, MarkerKind.tombstone, None, None))
+    try:
+        inserted = connection.execute(insert, execution_options={"preserve_rowcount": True}).rowcount
+    except sa.exc.IntegrityError:
+        mine = (marker.c.attempt == branch.attempt, marker.c.branch == branch.branch)
+        found = sa.select(marker.c.kind).where(*of_task(branch.ledger, branch.task), *mine)
+        return MarkerKind(connection.execute(found).scalar_one())
+    if inserted != 1:
+        raise Undecided(f"The tombstone of {branch} was not inserted ({inserted} rows).")
+    return MarkerKind.tombstone
+
+
+def newest_incarnation(connection: sa.Connection, ledger: str) -> int:
+    """The highest incarnation of the ledger among its markers; 0 where there are none."""
+    newest = sa.select(sa.func.max(marker.c.incarnation)).where(marker.c.ledger == ledger)
+    return int(connection.execute(newest).scalar_one() or 0)

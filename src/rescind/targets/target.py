@@ -161,6 +161,9 @@ class Target(Protocol):
     def list_prepared(self, ledger: str) -> list[BranchId]:
         """Branches of that ledger which are prepared and undecided."""
 
+    def is_prepared(self, branch: BranchId) -> bool:
+        """Whether it is listed. Raises Undecided where this user may not see what is: that proves nothing."""
+
     def commit_prepared(self, branch: BranchId) -> None:
         """Second phase, from another session than the owner's."""
 

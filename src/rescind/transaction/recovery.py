@@ -286,7 +286,7 @@ class Recovery:
         return state
 
     def _listed(self, branch: Registered) -> bool:
-        return branch.id in self._targets[branch.target].list_prepared(branch.id.ledger)
+        return self._targets[branch.target].is_prepared(branch.id)
 
     def _marker(self, branch: Registered) -> Marker | None:
         found = self._targets[branch.target].markers(branch.id.ledger, branch.id.task)

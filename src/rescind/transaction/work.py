@@ -121,7 +121,7 @@ class Work:
 
     def expect_listed(self, target: str, branch: BranchId) -> None:
         """Raise TransactionBroken unless the branch is among the target's prepared ones."""
-        if branch not in self._targets[target].list_prepared(branch.ledger):
+        if not self._targets[target].is_prepared(branch):
             raise TransactionBroken(f"Target {target} does not list {branch} as prepared.")
 
     def commit(self) -> None:

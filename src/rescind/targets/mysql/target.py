@@ -83,21 +83,23 @@ class MySQLTarget:
         """Read in a fresh snapshot. Raises TargetUnavailable where the table is missing: it proves nothing then."""
         with self._transaction() as connection:
             return [
-                marker.from_row(row) for row in connection.execute(sa.select(marker.marker).where(*_of(ledger, task)))
+                marker.from_row(row)
+                for row in connection.execute(sa.select(marker.marker).where(*marker.of_task(ledger, task)))
             ]
 
     def list_prepared(self, ledger: str) -> list[BranchId]:
         """Of the whole server, whichever database they write to: XA's list is one."""
-        with self._control() as connection:
-            try:
-                rows = run(connection, "XA RECOVER")
-            except pymysql.Error as error:
-                # MySQL only: not reached on MariaDB
-                if failures.number(error) == failures.XA_RECOVER_DENIED:
-                    return []  # its card says so, and no branch of this user was ever prepared here
-                raise
-        found = (parse(gtrid, bqual, data) for _, gtrid, bqual, data in rows)
-        return sorted(branch for branch in found if branch is not None and branch.ledger == ledger)
+        try:
+            return self._listed(ledger)
+        except TargetRefused:  # MySQL only: not reached on MariaDB
+            return []  # the card says so, and no task prepares a branch here: whoever needs a proof asks is_prepared
+
+    def is_prepared(self, branch: BranchId) -> bool:
+        """Whether it is listed. Raises Undecided for a user who may not see the list (any more)."""
+        try:
+            return branch in self._listed(branch.ledger)
+        except TargetRefused as error:  # MySQL only: not reached on MariaDB
+            raise Undecided(f"Whether {branch} is prepared cannot be seen: {error}") from error
 
     def commit_prepared(self, branch: BranchId) -> None:
         """Second phase from another session. The server knows no such branch while its owner lives."""
@@ -113,7 +115,7 @@ class MySQLTarget:
         """Plain INSERT: it waits for the lock that a zombie's marker holds. Raises Undecided."""
         try:
             with self._transaction() as connection:
-                return _fence(connection, branch)
+                return marker.fence(connection, branch)
         except TargetUnavailable:
             raise
         except TargetError as error:
@@ -134,10 +136,9 @@ class MySQLTarget:
 
     def newest_incarnation(self, ledger: str) -> int:
         """Of markers and prepared branches."""
-        newest = sa.select(sa.func.max(marker.marker.c.incarnation)).where(marker.marker.c.ledger == ledger)
         with self._transaction() as connection:
-            marked = connection.execute(newest).scalar_one() or 0
-        return max([int(marked), *(branch.incarnation for branch in self.list_prepared(ledger))])
+            marked = marker.newest_incarnation(connection, ledger)
+        return max([marked, *(branch.incarnation for branch in self.list_prepared(ledger))])
 
     def translate(self, error: Exception) -> RescindError | None:
         """None for a statement that is merely wrong: that is the function's own fault."""
@@ -149,7 +150,7 @@ class MySQLTarget:
     def forget(self, ledger: str, task: str) -> None:
         """Delete the task's markers and tombstones."""
         with self._transaction() as connection:
-            connection.execute(sa.delete(marker.marker).where(*_of(ledger, task)))
+            connection.execute(sa.delete(marker.marker).where(*marker.of_task(ledger, task)))
 
     def close(self) -> None:
         """Nothing is held."""
@@ -182,6 +183,13 @@ class MySQLTarget:
             self._absent = time.monotonic() + ABSENT_SECONDS, str(error)
             raise
 
+    def _listed(self, ledger: str) -> list[BranchId]:
+        """Raises TargetRefused without the right XA_RECOVER_ADMIN of MySQL 8."""
+        with self._control() as connection:
+            rows = run(connection, "XA RECOVER")
+        found = (parse(gtrid, bqual, data) for _, gtrid, bqual, data in rows)
+        return sorted(branch for branch in found if branch is not None and branch.ledger == ledger)
+
     def _connect(self) -> Any:
         return open_session(self._address.arguments)
 
@@ -196,21 +204,3 @@ class MySQLTarget:
             raise (failures.known(error) or TargetError(failures.described(error))) from error
         except pymysql.Error as error:  # from connecting
             raise (failures.known(error) or TargetError(failures.described(error))) from error
-
-
-def _of(ledger: str, task: str) -> tuple[sa.ColumnElement[bool], ...]:
-    return marker.marker.c.ledger == ledger, marker.marker.c.task == task
-
-
-def _fence(connection: sa.Connection, branch: BranchId) -> MarkerKind:
-    values = marker.values(branch, MarkerKind.tombstone, None, None)
-    try:
-        inserted = connection.execute(sa.insert(marker.marker).values(values)).rowcount
-    except sa.exc.IntegrityError:
-        columns = marker.marker.c
-        mine = (columns.attempt == branch.attempt, columns.branch == branch.branch)
-        found = sa.select(columns.kind).where(*_of(branch.ledger, branch.task), *mine)
-        return MarkerKind(connection.execute(found).scalar_one())
-    if inserted != 1:
-        raise Undecided(f"The tombstone of {branch} was not inserted ({inserted} rows).")
-    return MarkerKind.tombstone

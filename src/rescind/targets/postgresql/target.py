@@ -92,7 +92,7 @@ class PostgreSQLTarget:
 
     def markers(self, ledger: str, task: str) -> list[Marker]:
         """Read in a fresh snapshot of the primary. Raises TargetUnavailable, also where the marker table is missing."""
-        statement = sa.select(marker.marker).where(*_of(ledger, task))
+        statement = sa.select(marker.marker).where(*marker.of_task(ledger, task))
         with self._sql() as connection:
             if connection.exec_driver_sql("SELECT pg_is_in_recovery()").scalar_one():
                 raise TargetUnavailable(f"Target {self.name} is a standby, which may not have all markers yet.")
@@ -103,6 +103,10 @@ class PostgreSQLTarget:
         with self._cursor() as cursor:
             names = [name for (name,) in cursor.execute(_PREPARED, [f"rescind:1:{ledger}:"])]
         return sorted(branch for branch in map(BranchId.parse, names) if branch and branch.ledger == ledger)
+
+    def is_prepared(self, branch: BranchId) -> bool:
+        """Whether it is listed."""
+        return branch in self.list_prepared(branch.ledger)
 
     def commit_prepared(self, branch: BranchId) -> None:
         """COMMIT PREPARED. Raises TargetConflict where nothing of that name is prepared."""
@@ -118,7 +122,7 @@ class PostgreSQLTarget:
         """Plain INSERT, which waits for an uncommitted row under its key to be committed or gone. Raises Undecided."""
         try:
             with self._sql() as connection:
-                return _fence(connection, branch)
+                return marker.fence(connection, branch)
         except TargetUnavailable:
             raise
         except TargetError as error:
@@ -138,11 +142,9 @@ class PostgreSQLTarget:
 
     def newest_incarnation(self, ledger: str) -> int:
         """The highest among markers and prepared branches; 0 where there are none."""
-        columns = marker.marker.c
         with self._sql() as connection:
-            marked = connection.execute(sa.select(sa.func.max(columns.incarnation)).where(columns.ledger == ledger))
-            newest = marked.scalar_one() or 0
-        return max([newest, *(branch.incarnation for branch in self.list_prepared(ledger))])
+            marked = marker.newest_incarnation(connection, ledger)
+        return max([marked, *(branch.incarnation for branch in self.list_prepared(ledger))])
 
     def translate(self, error: Exception) -> RescindError | None:
         """None for a statement that is merely wrong: that is the function's own fault."""
@@ -154,7 +156,7 @@ class PostgreSQLTarget:
     def forget(self, ledger: str, task: str) -> None:
         """Delete the task's markers and tombstones."""
         with self._sql() as connection:
-            connection.execute(sa.delete(marker.marker).where(*_of(ledger, task)))
+            connection.execute(sa.delete(marker.marker).where(*marker.of_task(ledger, task)))
 
     def close(self) -> None:
         """Close the control connection."""
@@ -191,22 +193,3 @@ class PostgreSQLTarget:
             text = f"Target {self.name} has no table {marker.NAME}: is it the right database?"
             return TargetUnavailable(f"{text} A new target is registered with `rescind migrate`.")
         return failures.translation(error)
-
-
-def _of(ledger: str, task: str) -> tuple[sa.ColumnElement[bool], ...]:
-    return marker.marker.c.ledger == ledger, marker.marker.c.task == task
-
-
-def _fence(connection: sa.Connection, branch: BranchId) -> MarkerKind:
-    values = marker.values(branch, MarkerKind.tombstone, None, None)
-    try:
-        insert = sa.insert(marker.marker).values(values)
-        inserted = connection.execute(insert, execution_options={"preserve_rowcount": True}).rowcount
-    except sa.exc.IntegrityError:
-        columns = marker.marker.c
-        mine = (columns.attempt == branch.attempt, columns.branch == branch.branch)
-        found = sa.select(columns.kind).where(*_of(branch.ledger, branch.task), *mine)
-        return MarkerKind(connection.execute(found).scalar_one())
-    if inserted != 1:
-        raise Undecided(f"The tombstone of {branch} was not inserted ({inserted} rows).")
-    return MarkerKind.tombstone

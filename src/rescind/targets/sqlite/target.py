@@ -74,13 +74,17 @@ class SQLiteTarget:
 
         A file that is not there (a disk that is not mounted) proves nothing about what was committed.
         """
-        statement = sa.select(marker.marker).where(*_of(ledger, task))
+        statement = sa.select(marker.marker).where(*marker.of_task(ledger, task))
         with self._transaction("BEGIN") as connection:
             return [marker.from_row(row) for row in connection.execute(statement)]
 
     def list_prepared(self, ledger: str) -> list[BranchId]:
         """None, ever."""
         return []
+
+    def is_prepared(self, branch: BranchId) -> bool:
+        """Never."""
+        return False
 
     def commit_prepared(self, branch: BranchId) -> None:
         """Refused."""
@@ -94,7 +98,7 @@ class SQLiteTarget:
         """Plain INSERT under the write lock: a zombie has then committed or died. Raises Undecided."""
         try:
             with self._transaction("BEGIN IMMEDIATE") as connection:
-                return _fence(connection, branch)
+                return marker.fence(connection, branch)
         except TargetUnavailable:
             raise
         except TargetError as error:
@@ -119,9 +123,8 @@ class SQLiteTarget:
 
     def newest_incarnation(self, ledger: str) -> int:
         """Among the markers. Raises TargetUnavailable, as `markers`."""
-        statement = sa.select(sa.func.max(marker.marker.c.incarnation)).where(marker.marker.c.ledger == ledger)
         with self._transaction("BEGIN") as connection:
-            return connection.execute(statement).scalar_one() or 0
+            return marker.newest_incarnation(connection, ledger)
 
     def translate(self, error: Exception) -> RescindError | None:
         """None for a statement that is merely wrong: that is the function's own fault."""
@@ -133,7 +136,7 @@ class SQLiteTarget:
     def forget(self, ledger: str, task: str) -> None:
         """Delete the task's markers and tombstones."""
         with self._transaction("BEGIN IMMEDIATE") as connection:
-            connection.execute(sa.delete(marker.marker).where(*_of(ledger, task)))
+            connection.execute(sa.delete(marker.marker).where(*marker.of_task(ledger, task)))
 
     def close(self) -> None:
         """Nothing is held."""
@@ -171,21 +174,3 @@ class SQLiteTarget:
 
 def _begin(connection: sa.Connection) -> None:
     connection.exec_driver_sql(connection.get_execution_options()["rescind_begin"])
-
-
-def _of(ledger: str, task: str) -> tuple[sa.ColumnElement[bool], ...]:
-    return marker.marker.c.ledger == ledger, marker.marker.c.task == task
-
-
-def _fence(connection: sa.Connection, branch: BranchId) -> MarkerKind:
-    values = marker.values(branch, MarkerKind.tombstone, None, None)
-    try:
-        inserted = connection.execute(sa.insert(marker.marker).values(values)).rowcount
-    except sa.exc.IntegrityError:
-        columns = marker.marker.c
-        mine = (columns.attempt == branch.attempt, columns.branch == branch.branch)
-        found = sa.select(columns.kind).where(*_of(branch.ledger, branch.task), *mine)
-        return MarkerKind(connection.execute(found).scalar_one())
-    if inserted != 1:
-        raise Undecided(f"The tombstone of {branch} was not inserted ({inserted} rows).")
-    return MarkerKind.tombstone
