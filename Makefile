@@ -58,7 +58,7 @@ bench-quick: setup  ## measure speed and memory, paired within one run
 lock:  ## make requirements.lock anew from pyproject.toml (needs uv)
 	@command -v uv >/dev/null || { echo "make lock: uv is needed; see https://docs.astral.sh/uv" >&2; exit 1; }
 	uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes \
-	  --no-emit-index-url --no-header --no-annotate --quiet -o requirements.lock
+	  --no-strip-extras --no-emit-index-url --no-header --no-annotate --quiet -o requirements.lock
 
 clean:  ## take away everything that is not in git but the data of `make up`
 	rm -rf $(VENV) .rescind-demo .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist
