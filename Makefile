@@ -11,7 +11,7 @@ STAMP := $(VENV)/.locked
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo up services test crash lint docs format spec bench-quick lock clean spin-and-gcc
+.PHONY: help setup demo up services test crash lint docs format spec bench-quick bench-servers lock clean spin-and-gcc
 
 help:  ## list the targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
@@ -54,6 +54,9 @@ spec: spin-and-gcc  ## check the models of the protocol and their mutants
 
 bench-quick: setup  ## measure speed and memory, paired within one run
 	@$(PY) -m bench.quick
+
+bench-servers: setup  ## the same on MariaDB and PostgreSQL: commits, recovery, stops, loads (FIGURES=stops for some)
+	@$(PY) -m bench.servers $(FIGURES)
 
 lock:  ## make requirements.lock anew from pyproject.toml (needs uv)
 	@command -v uv >/dev/null || { echo "make lock: uv is needed; see https://docs.astral.sh/uv" >&2; exit 1; }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -60,10 +61,10 @@ class Service:
 
 
 @contextmanager
-def running(home: Path) -> Iterator[Service]:
-    """`rescind up` in `home` on a free port, ready for work."""
+def running(home: Path, **settings: str) -> Iterator[Service]:
+    """`rescind up` in `home` on a free port, ready for work; `settings` are of its environment."""
     argv = [sys.executable, "-m", "rescind", "up", "--json", "--port", "0", "--home", str(home)]
-    with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as up:
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True, env=os.environ | settings) as up:
         assert up.stdout is not None
         try:
             url = json.loads(up.stdout.readline())["url"]
