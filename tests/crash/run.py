@@ -145,12 +145,14 @@ class Run:
             process.wake()
         if not wait_for(self._all_gone, END_SECONDS):
             self.alive += [p.name for p in self.processes if p.code is None]
+        self.deaths.over()
         self.world.calm()
         if self.scenario.fault is not None and self.scenario.two_phase:
             self._fork("recoverer", partial(sweep_on, self.world, PASS_SECONDS))
             wait_for(self._all_gone, END_SECONDS)
 
     def _all_gone(self) -> bool:
+        self.deaths.look()  # a trap at the very end, when the task rests already, waits for its server's death
         for process in self.processes:
             process.look()
             process.wake()
