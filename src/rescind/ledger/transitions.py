@@ -83,6 +83,12 @@ def beat_abort(connection: Connection, task: Task, left: int) -> bool:
     return _guarded(connection, task, State.aborting, beat=_t.c.beat + 1, rows=left)
 
 
+def let_go(connection: Connection, task: Task) -> None:
+    """The attempt's worker has left the rest to the sweeper, which would otherwise wait for the end of its lease."""
+    for state in (State.committing, State.aborting):
+        _guarded(connection, task, state, worker=None)
+
+
 def hold_attempt(connection: Connection, task: Task) -> bool:
     """Touch the task's row, guarded: the first half of registering a branch (PROTOCOL, registering a branch)."""
     return _guarded(connection, task, State.running, beat=_t.c.beat + 1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +13,7 @@ from rescind.domain.receipt import Draft
 from rescind.domain.states import State
 from rescind.domain.task import Task
 from rescind.domain.upload import Upload
-from rescind.errors import RescindError, TaskRaised
+from rescind.errors import LedgerUnavailable, RescindError, TaskRaised
 from rescind.ledger import transitions
 from rescind.ledger.engine import Ledger
 from rescind.process import ProcessId
@@ -79,7 +80,14 @@ class Worker:
         with Watchdog(self.ledger, task, control, self.leaving):
             state = self.coordinator.run(task, lambda work: self._body(task, work), control)
         log.info("attempt.done", task=task.id, attempt=task.attempt, state=state)
+        if state is None:
+            self._let_go(task)
         return state
+
+    def _let_go(self, task: Task) -> None:
+        """The next sweep goes on. It takes a task from a worker that lives only after a lease, or a stop's patience."""
+        with suppress(LedgerUnavailable), self.ledger.write() as connection:
+            transitions.let_go(connection, task)
 
     def _body(self, task: Task, work: Work) -> Draft:
         definition = self.registry[task.name]
