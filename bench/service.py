@@ -44,10 +44,12 @@ class Service:
         document: dict[str, Any] = self.http.get(f"/v1/tasks/{task_id}").json()
         return document
 
-    def wait(self, task_id: str, fact: Callable[[dict[str, Any]], bool] = lambda task: False) -> dict[str, Any]:
-        """The task's document once `fact` holds or the task has ended."""
+    def wait(
+        self, task_id: str, fact: Callable[[dict[str, Any]], bool] = lambda task: False, pause: float = 0.02
+    ) -> dict[str, Any]:
+        """The task's document once `fact` holds or the task has ended; asked for every `pause` seconds."""
         while not ((task := self.task(task_id))["done"] or fact(task)):
-            time.sleep(0.02)
+            time.sleep(pause)
         return task
 
     def peak_mib(self, name: str) -> float:

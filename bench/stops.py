@@ -14,6 +14,7 @@ STOPS = 20
 MANY_ROWS = 5_000_000
 PARTS = (0.25, 0.5, 0.9)
 OWN_TIMES = 1.3
+OFTEN, RARELY = 0.01, 0.25  #: seconds between two looks; a rollback is not to compete with them
 
 
 @dataclass(frozen=True)
@@ -29,20 +30,19 @@ class Stop:
 
 def stop(service: Service, database: Database, task_id: str, pattern: str) -> Stop:
     begun = time.perf_counter()
-    ended = threading.Event()
+    undoing, ended = threading.Event(), threading.Event()
     gone = [0.0]
     rows = [0]
 
     def look() -> None:
         seen = True
-        while not ended.is_set():
+        while not ended.wait(RARELY if undoing.is_set() else OFTEN):
             now_seen = database.shows(pattern)
             if seen and not now_seen:
                 gone[0] = time.perf_counter() - begun
             seen = now_seen
-            if isinstance(database, Maria):
+            if isinstance(database, Maria) and undoing.is_set():
                 rows[0] = max(rows[0], database.rows_to_undo())
-            time.sleep(0.01)
 
     looking = threading.Thread(target=look)
     looking.start()
@@ -51,7 +51,8 @@ def stop(service: Service, database: Database, task_id: str, pattern: str) -> St
     assert answer.status_code == 202, answer.text
     service.wait(task_id, lambda task: task["state"] != "running")
     heard = time.perf_counter() - begun
-    task = service.wait(task_id)
+    undoing.set()
+    task = service.wait(task_id, pause=OFTEN if pattern == database.sleep_pattern else 0.05)
     proven = time.perf_counter() - begun
     ended.set()
     looking.join()
