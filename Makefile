@@ -2,7 +2,7 @@
 
 PYTHON ?= python3
 VENV ?= .venv
-RUNS ?= 3000
+RUNS ?= 10000
 TESTS ?= tests
 
 PY := $(VENV)/bin/python
@@ -32,7 +32,7 @@ test: setup  ## run all tests (TESTS=tests/unit for some of them)
 	@tests/support/servers/install --if-root || true  # without them the tests of servers are skipped, in CI they fail
 	@$(PY) -m pytest $(TESTS)
 
-crash: setup  ## kill processes at random for longer (RUNS=3000)
+crash: setup  ## kill processes and servers at random for an hour (RUNS=10000)
 	@RESCIND_CRASH_RUNS=$(RUNS) $(PY) -m pytest tests/crash
 
 lint: setup  ## ruff, mypy, the layers, the lock

@@ -8,7 +8,8 @@ from contextlib import ExitStack
 
 import pytest
 from tests.crash.places import Place
-from tests.crash.pool import PROCESSES, Pool, runner
+from tests.crash.pool import PROCESSES, Pool, log_path, runner
+from tests.crash.report import TALLY
 from tests.crash.runner import SERVERS, Database, base_directory, databases
 from tests.support.servers.programs import AbsentError, skip_or_fail
 from tests.support.servers.server import running
@@ -36,6 +37,14 @@ class Servers:
 
     def have(self, place: Place) -> bool:
         return not self._absent.keys() & place.servers
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """The report of all runs, after everything else that is said."""
+    if lines := list(TALLY.lines()):
+        terminalreporter.section(f"random and planned kills; each run is a line of {log_path()}")
+        for line in lines:
+            terminalreporter.write_line(line)
 
 
 @pytest.fixture(scope="session")

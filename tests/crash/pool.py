@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from tests.crash.report import TALLY
 from tests.crash.scenario import Scenario
 
 PROCESSES = 2 * (os.cpu_count() or 1)  #: a run waits for about as long as it works
@@ -105,7 +106,8 @@ def told(results: Iterable[Result]) -> str:
 
 
 def note_run(result: Result) -> None:
-    """Leave one run's line, whole whoever else writes."""
+    """Count one run, and leave its line, whole whoever else writes."""
+    TALLY.add(result)
     file = os.open(log_path(), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     os.write(file, f"{json.dumps(result)}\n".encode())
     os.close(file)

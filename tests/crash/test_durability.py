@@ -10,6 +10,7 @@ import pytest
 from tests.crash.conftest import Servers
 from tests.crash.places import Place
 from tests.crash.pool import Runner, runner, told
+from tests.crash.report import DURABILITY
 from tests.crash.scenario import Act, Scenario, Trap
 from tests.support.servers.mariadb import MariaDB
 from tests.support.servers.server import running
@@ -22,7 +23,7 @@ from rescind.urls import database_url
 
 pytestmark = [pytest.mark.crash, pytest.mark.timeout(180)]
 
-DURABILITY = "R10 commit without the disk"
+NOT_DURABLE = "R10 commit without the disk"
 #: The server is killed the moment after the ledger says `committed`.
 COMMITTED = Scenario(0, Place.postgresql, workers=(Trap("finish.after", Act.server, server="postgresql"),))
 TIMES = 8  #: a server may have written by itself what nobody has asked it to
@@ -36,12 +37,12 @@ def own(servers: Servers) -> Iterator[Runner]:
 
 
 def test_what_is_committed_on_postgresql_outlives_the_server(own: Runner) -> None:
-    results = [own.run(COMMITTED, "durability") for _ in range(TIMES)]
+    results = [own.run(COMMITTED, DURABILITY) for _ in range(TIMES)]
     assert not told(results)
 
 
 def test_without_the_disk_it_does_not(own: Runner) -> None:
-    results = (own.run(replace(COMMITTED, mutant=DURABILITY)) for _ in range(TIMES))
+    results = (own.run(replace(COMMITTED, mutant=NOT_DURABLE)) for _ in range(TIMES))
     assert any("I5" in violation for result in results for violation in result["violations"])
 
 

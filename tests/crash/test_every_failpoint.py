@@ -6,6 +6,7 @@ import pytest
 from tests.crash.conftest import Servers
 from tests.crash.places import Place
 from tests.crash.pool import Pool, Result, told
+from tests.crash.report import EACH_FAILPOINT
 from tests.crash.roads import roads, three_deaths, unnamed
 from tests.crash.scenario import Scenario
 
@@ -22,7 +23,7 @@ def _all() -> dict[str, Scenario]:
 @pytest.fixture(scope="module")
 def results(pool: Pool, servers: Servers) -> dict[str, Result]:
     there = {name: scenario for name, scenario in _all().items() if servers.have(scenario.place)}
-    return dict(zip(there, pool.run_all(there.values()), strict=True))
+    return dict(zip(there, pool.run_all(there.values(), EACH_FAILPOINT), strict=True))
 
 
 def test_every_failpoint_has_a_road() -> None:

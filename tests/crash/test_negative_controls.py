@@ -13,7 +13,7 @@ from tests.crash.mutants import MUTANTS
 from tests.crash.places import Place
 from tests.crash.pool import Pool, Result, told
 from tests.crash.scenario import Act, Held, Job, Scenario, ServerFault, Trap, Wake
-from tests.crash.test_durability import DURABILITY
+from tests.crash.test_durability import NOT_DURABLE
 
 from rescind.testing.memory.faults import Fault
 
@@ -137,7 +137,7 @@ def results(pool: Pool, servers: Servers) -> dict[tuple[str, bool], Result]:
 
 
 def test_every_mutant_has_its_run() -> None:
-    assert CONTROLS.keys() | {DURABILITY} == MUTANTS.keys()
+    assert CONTROLS.keys() | {NOT_DURABLE} == MUTANTS.keys()
 
 
 @pytest.mark.parametrize("name", CONTROLS)

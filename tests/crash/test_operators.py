@@ -6,6 +6,7 @@ import pytest
 from tests.crash.conftest import Servers
 from tests.crash.places import Place
 from tests.crash.pool import Pool, Result, told
+from tests.crash.report import OPERATORS
 from tests.crash.scenario import Held, Scenario
 
 pytestmark = pytest.mark.crash
@@ -32,7 +33,7 @@ def _all() -> dict[str, Scenario]:
 @pytest.fixture(scope="module")
 def results(pool: Pool, servers: Servers) -> dict[str, Result]:
     there = {name: scenario for name, scenario in _all().items() if servers.have(scenario.place)}
-    return dict(zip(there, pool.run_all(there.values()), strict=True))
+    return dict(zip(there, pool.run_all(there.values(), OPERATORS), strict=True))
 
 
 @pytest.mark.parametrize("name", _all())

@@ -45,7 +45,7 @@ def test_random_runs_break_nothing(combination: str, pool: Pool, servers: Server
 @pytest.mark.parametrize("combination", COMBINATIONS)
 def test_zombies_change_nothing(combination: str, pool: Pool, servers: Servers) -> None:
     servers.expect(*_needed(combination))
-    zombies = max(5, runs_of(combination) // 30)
+    zombies = max(5, runs_of(combination) // 100)
     scenarios = (draw_zombie(seed, combination) for seed in range(zombies))
     results = pool.run_all(scenarios, f"zombies, {combination}")
     assert not told(results), f"all runs are in {log_path()}"

@@ -14,6 +14,7 @@ import pytest
 from tests.crash.conftest import Servers
 from tests.crash.places import Place
 from tests.crash.pool import Runner, runner
+from tests.crash.report import SERVER_DIES
 from tests.crash.roads import LOST
 from tests.crash.scenario import Act, Death, Job, Scenario, Trap
 from tests.crash.test_random import RUNS
@@ -29,7 +30,7 @@ DYING = {
     Place.ledger_sqlite: "postgresql",
     Place.ledger_two_phase: "postgresql",
 }
-RANDOM = max(2, RUNS // 100)  #: runs in each place, with deaths at random moments
+RANDOM = max(2, RUNS // 1000)  #: runs in each place, with deaths at random moments
 
 WORKER = ("branch.before_register", "branch.after_start", "branch.mid_data", "decide.before", "decide.after")
 PREPARE = ("prepare.before", "prepare.sent_no_reply", "commit2p.before", "commit2p.sent_no_reply")
@@ -91,7 +92,7 @@ def runners(servers: Servers) -> Iterator[dict[str, Runner]]:
 def test_a_server_dies_at(name: str, servers: Servers, runners: dict[str, Runner]) -> None:
     scenario = _at_points()[name]
     servers.expect(*scenario.place.servers)
-    result = runners[DYING[scenario.place]].run(scenario, "a server dies")
+    result = runners[DYING[scenario.place]].run(scenario, SERVER_DIES)
     assert not result["violations"], result
     assert result["hits"] == [trap.point for trap in scenario.traps()]
     assert result["deaths"] == [DYING[scenario.place]]
@@ -101,5 +102,5 @@ def test_a_server_dies_at(name: str, servers: Servers, runners: dict[str, Runner
 @pytest.mark.parametrize("place", DYING)
 def test_a_server_dies_at_any_moment(place: Place, seed: int, servers: Servers, runners: dict[str, Runner]) -> None:
     servers.expect(*place.servers)
-    result = runners[DYING[place]].run(_drawn(place, seed), "a server dies")
+    result = runners[DYING[place]].run(_drawn(place, seed), "a server dies at any moment")
     assert not result["violations"], result

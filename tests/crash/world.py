@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -153,9 +153,8 @@ class World:
         """Fresh connections, closed at the end."""
         ledger = Ledger(self.ledger.url, BUSY_SECONDS)
         targets = TargetRegistry({name: site.target() for name, site in self.sites.items()})
-        registry = TaskRegistry(("tests.crash.bodies",), 1_000_000)
         uploads = UploadStore(self.file("uploads"), ledger, 1 << 20)
-        parts = Parts(ledger, targets, registry, uploads)
+        parts = Parts(ledger, targets, _registry(), uploads)
         try:
             yield parts
         finally:
@@ -280,6 +279,12 @@ class World:
         # The ids of generated rows are the database's own: those of an attempt that was taken back are used up.
         hidden = {"id"} if self.scenario.job is Job.generate and table == self.made else set()
         return tuple(value for column, value in row.items() if column not in hidden)
+
+
+@cache
+def _registry() -> TaskRegistry:
+    """One for all processes of a runner: it is never changed, and making its models takes longer than most tasks."""
+    return TaskRegistry(("tests.crash.bodies",), 1_000_000)
 
 
 def csv() -> bytes:
