@@ -283,7 +283,7 @@ class World:
 
 @cache
 def _registry() -> TaskRegistry:
-    """One for all processes of a runner: it is never changed, and making its models takes longer than most tasks."""
+    """One for all processes of a runner: it is never changed."""
     return TaskRegistry(("tests.crash.bodies",), 1_000_000)
 
 
