@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from uuid import uuid4
 
-from bench.databases import Database, Maria
+from bench.databases import DEMO_COLUMNS, Database, Maria
 from bench.figures import Say, service_of, spread
 from bench.service import Service, seconds
 from rescind.domain.branch import BranchId, Protocol
@@ -18,7 +18,6 @@ from rescind.tasks.generate import batches
 
 ROWS = 2_000_000
 PAIRS = 5
-COLUMNS = "field1 varchar(50), field2 varchar(50)"
 GOAL = "median <= 1.03"
 
 
@@ -31,7 +30,7 @@ def by_branch(say: Say, database: Database) -> None:
     for pair in range(PAIRS):
         order = list(Protocol) if pair % 2 else list(Protocol)[::-1]
         for protocol in order:
-            database.make_table("phases", COLUMNS)
+            database.make_table("phases", DEMO_COLUMNS)
             took, after = _load(target, protocol)
             database.drop_table("phases")
             whole[protocol].append(took)

@@ -12,7 +12,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from bench.databases import Database, Maria, Postgres
+from bench.databases import DEMO_COLUMNS, Database, Maria, Postgres
 from bench.figures import Say, p95, service_of, spread
 from bench.service import Service
 from rescind.process import ProcessId
@@ -35,7 +35,7 @@ def dying(say: Say, service: Service, database: Database) -> None:
 
 def _lose(service: Service, database: Database, number: signal.Signals) -> tuple[float, float]:
     """Seconds from the worker's loss until the task was taken over, and until it was committed."""
-    database.make_table("lost", f"{database.identity}, field1 varchar(50), field2 varchar(50)")
+    database.make_table("lost", f"{database.identity}, {DEMO_COLUMNS}")
     task_id = service.submit("generate", table="lost", rows=ROWS)
     service.wait(task_id, lambda task: task["progress"]["rows"] >= ROWS // 5)
     pid = _worker_of(service.home, task_id)
