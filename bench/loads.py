@@ -33,7 +33,7 @@ def loading(say: Say, service: Service, database: Database, name: str, file: Pat
 def memory(say: Say, service: Service, database: Database, after: str) -> None:
     for name, goal in (("worker child", "<= 512 MB"), ("api child", "<= 150 MB")):
         say(
-            f"{database.name}: peak memory of a {name}, {after}",
+            f"{database.name}: peak memory, {name}, {after}",
             f"{service.peak_mib(f'rescind: {name}'):.0f} MiB",
             goal,
         )
