@@ -7,10 +7,15 @@ from collections.abc import Iterator
 
 import psutil
 import pytest
+from hypothesis import settings
 
 from rescind import failpoints
 
 pytest_plugins = ["tests.support.servers.fixtures", "tests.support.ledgers"]
+
+# Its own deadline is a time, and another process on the machine would fail a test.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 _OURS = ("RESCIND_", "DATABASE_URL", "CELERY_BROKER_URL")
 _FOR_TESTS = {"RESCIND_CRASH_RUNS", "RESCIND_CRASH_SEED", "RESCIND_CRASH_LOG"}

@@ -83,7 +83,7 @@ class Core:
 
     def open_upload(self, upload: Upload) -> Reader:
         path = self.uploads.path(upload)
-        return open_reader(Source(path, None, self.settings.max_record_bytes, self.settings.max_expanded_bytes))
+        return open_reader(Source(path, self.settings.max_record_bytes, self.settings.max_expanded_bytes))
 
 
 def open_core(settings: Settings) -> Core:

@@ -60,7 +60,7 @@ class Parts:
         return Recovery(self.ledger, self.targets)
 
     def open_upload(self, upload: Upload) -> Reader:
-        return open_reader(Source(self.uploads.path(upload), None, 1 << 20, 1 << 30))
+        return open_reader(Source(self.uploads.path(upload), 1 << 20, 1 << 30))
 
     def worker(self) -> Worker:
         coordinator = Coordinator(self.ledger, self.targets, self.recovery)

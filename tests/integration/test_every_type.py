@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.support.reading import Files, never
+from tests.support.reading import Files, batches
 
 from rescind.api import encoding
 from rescind.domain.branch import BranchId, Protocol
@@ -81,13 +81,13 @@ def through(directory: Path, kind: Type, fields: list[str | None]) -> list[Any]:
     branch.create_table(table)
     reader = Files(directory).open(document(fields))
     writer = branch.writer(table, reader.header)
-    for batch in reader.batches(table.columns, never):
+    for batch in batches(reader, table.columns):
         writer.write(batch)
     branch.write_marker(len(fields), "")
     branch.commit()
     branch.close()
-    with target.catalog().rows("t") as batches:
-        rows = json.loads(b"[" + b"".join(encoding.json_array(batches, {"a"} if kind is Type.json else ())) + b"]")
+    with target.catalog().rows("t") as found:
+        rows = json.loads(b"[" + b"".join(encoding.json_array(found, {"a"} if kind is Type.json else ())) + b"]")
     target.close()
     return [row["a"] for row in rows]
 

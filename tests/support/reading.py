@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import gzip
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
 from rescind.domain.rejects import Reject
 from rescind.domain.schema import Column, Type
 from rescind.errors import RowsRejected
-from rescind.readers.reader import Reader, Source
+from rescind.readers.policy import all_or_none
+from rescind.readers.reader import InputField, Reader, Source
 from rescind.readers.registry import open_reader
 
 MIB = 1024 * 1024
@@ -33,7 +35,7 @@ class Files:
     ) -> Reader:
         path = self._directory / name
         path.write_bytes(data)
-        return open_reader(Source(path, None, max_record_bytes, max_expanded_bytes))
+        return open_reader(Source(path, max_record_bytes, max_expanded_bytes))
 
     def rows(self, data: bytes, *types: Type) -> list[tuple[Any, ...]]:
         """All rows; columns are text where no types are given."""
@@ -60,10 +62,18 @@ def columns(reader: Reader, *types: Type, nullable: bool = True) -> list[Column]
     return [Column(name, type_, "", nullable) for name, type_ in zip(reader.header, given, strict=True)]
 
 
+def batches(
+    reader: Reader, wanted: Sequence[Column], check: Callable[[], None] = never
+) -> Generator[pa.RecordBatch, None, None]:
+    """The rows as they are to be written; the columns are named as the file's fields."""
+    for found in all_or_none(reader, [InputField(column.name, column) for column in wanted], check):
+        yield found.batch
+
+
 def rows(reader: Reader, wanted: Sequence[Column], check: Callable[[], None] = never) -> list[tuple[Any, ...]]:
     """All rows of all batches."""
     found: list[tuple[Any, ...]] = []
-    for batch in reader.batches(wanted, check):
+    for batch in batches(reader, wanted, check):
         found += zip(*(column.to_pylist() for column in batch.columns), strict=True)
     return found
 

@@ -64,7 +64,7 @@ def check_load(name: str, upload: Upload, targets: Sequence[str], *, create: boo
     tables = check_tables(name, targets, may_miss=create)
     settings = services().settings
     path = services().uploads.path(upload)
-    with closing(open_reader(Source(path, None, settings.max_record_bytes, settings.max_expanded_bytes))) as reader:
+    with closing(open_reader(Source(path, settings.max_record_bytes, settings.max_expanded_bytes))) as reader:
         columns = {target: match(reader.header, table) for target, table in tables.items()}
     if columns:
         agreed(columns)

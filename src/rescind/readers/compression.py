@@ -99,6 +99,6 @@ ByteSource = PlainStream | GzipStream
 def expand(source: Source) -> ByteSource:
     """The plain bytes of a source."""
     file = source.path.open("rb")
-    if source.encoding == GZIP:
+    if detect(source.path) == GZIP:
         return GzipStream(file, source.max_expanded_bytes)
     return PlainStream(file)

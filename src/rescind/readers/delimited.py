@@ -11,21 +11,16 @@ from contextlib import closing
 from dataclasses import replace
 from typing import TypeVar
 
-import pyarrow as pa
-
-from rescind.domain.rejects import KEPT, Reject
 from rescind.domain.schema import Column
-from rescind.errors import InvalidEncoding, RecordTooLong, RowsRejected
+from rescind.errors import InvalidEncoding, RecordTooLong
 from rescind.readers import compression
 from rescind.readers.fields import Undecodable, parse
 from rescind.readers.header import read_header
 from rescind.readers.inference import Holding, Inference
 from rescind.readers.pipeline import in_order
-from rescind.readers.reader import Source
+from rescind.readers.reader import InputField, Rows, Source
 from rescind.readers.records import Block, Piece, Readable, TooLong, split
 from rescind.readers.rows import null_where_na, typed_rows
-
-_BATCH_ROWS = 50_000
 
 R = TypeVar("R")
 
@@ -55,19 +50,20 @@ class DelimitedReader:
                 column.narrow(holding)
         return tuple(Column(name, column.type, "") for name, column in zip(self.header, columns, strict=True))
 
-    def batches(self, columns: Sequence[Column], check: Callable[[], None]) -> Iterator[pa.RecordBatch]:
-        """See Reader. The batches' columns are in the order of `columns`."""
-        placed = [(column, self.header.index(column.name)) for column in columns]
-        kept: list[Reject] = []
-        rejected = 0
-        for rows in self._results(lambda block: typed_rows(parse(block, len(self.header)), placed), check):
-            kept += [replace(r, record=r.record + self._rows_read) for r in rows.rejects[: KEPT - len(kept)]]
-            rejected += rows.rejected
-            self._rows_read += rows.total
-            if not rejected:
-                yield from _bounded(rows.batch)
-        if rejected:
-            raise RowsRejected(f"Nothing was loaded: {_rows(rejected)} not fit; {kept[0]}.", kept, rejected)
+    def rows(
+        self, fields: Sequence[InputField], check: Callable[[], None], *, keep: int | None = None
+    ) -> Iterator[Rows]:
+        """See Reader."""
+        placed = [(column, self.header.index(name)) for name, column in fields]
+
+        def look(block: Block) -> tuple[int, Rows]:
+            read = parse(block, len(self.header))
+            return read.total, typed_rows(read, placed, keep)
+
+        for total, rows in self._results(look, check):
+            before, self._rows_read = self._rows_read, self._rows_read + total
+            rejects = tuple(replace(reject, record=reject.record + before) for reject in rows.rejects)
+            yield Rows(rows.batch, rows.records + before, rejects, rows.rejected)
 
     @property
     def rows_read(self) -> int:
@@ -136,12 +132,3 @@ class _Overlong(Exception):
     def __init__(self, offset: int) -> None:
         super().__init__(offset)
         self.offset = offset
-
-
-def _bounded(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
-    for start in range(0, batch.num_rows, _BATCH_ROWS):
-        yield batch.slice(start, _BATCH_ROWS)
-
-
-def _rows(count: int) -> str:
-    return "1 row does" if count == 1 else f"{count} rows do"

@@ -5,40 +5,66 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
+from rescind.domain.rejects import Reject
 from rescind.domain.schema import Column
 
 
 @dataclass(frozen=True)
 class Source:
-    """Bytes at rest to read; lengths in bytes.
-
-    `encoding` is `gzip`, or None to have it found out by content.
-    """
+    """Bytes at rest to read; lengths in bytes."""
 
     path: Path
-    encoding: str | None
     max_record_bytes: int
     max_expanded_bytes: int
+
+
+class InputField(NamedTuple):
+    """A field of the file, by its name there, and the column that its values are for."""
+
+    name: str
+    column: Column
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Some records of a file, one after the other: the rows that fit, and what is wrong with the others.
+
+    `records` are the numbers of the batch's rows in the file, from 1. Of the rejects, one for each record, only the
+    first may be there; `rejected` counts them all.
+    """
+
+    batch: pa.RecordBatch
+    records: npt.NDArray[np.int64]
+    rejects: tuple[Reject, ...] = ()
+    rejected: int = 0
+
+    def slice(self, start: int, rows: int) -> Rows:
+        """So many of the rows that fit, without the rejects."""
+        return Rows(self.batch.slice(start, rows), self.records[start : start + rows])
 
 
 class Reader(Protocol):
     """One input file."""
 
-    header: tuple[str, ...]  #: column names as they stand in the file, checked (not empty, not doubled)
+    header: tuple[str, ...]  #: names of the fields as they stand in the file, checked (not empty, not doubled)
 
     def infer(self, check: Callable[[], None]) -> tuple[Column, ...]:
         """The header's columns with the narrowest type that holds every value of the whole file."""
 
-    def batches(self, columns: Sequence[Column], check: Callable[[], None]) -> Iterator[pa.RecordBatch]:
-        """All rows, typed as `columns` (the header's names, in any order), in the file's order.
+    def rows(
+        self, fields: Sequence[InputField], check: Callable[[], None], *, keep: int | None = None
+    ) -> Iterator[Rows]:
+        """All records in the file's order, as those fields, whose columns name and type the batch's.
 
-        Once a row is found that does not fit, nothing more is yielded; the rest is read for its rejects, and
-        RowsRejected is raised at the end with the first `rejects.KEPT` of them. `check` is called at least
-        every 250 ms and may raise.
+        A field of the header that is not asked for is left out. `keep` is how many rejects are wanted at most of
+        each of the Rows, None for all of them. Raises InvalidInput in one of its kinds where the rest of the file
+        cannot be read. `check` is called at least every 250 ms and may raise.
         """
 
     @property

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from rescind.errors import InputChanged
-from rescind.readers import compression
 from rescind.readers.delimited import DelimitedReader
 from rescind.readers.reader import Reader, Source
 
@@ -16,7 +13,6 @@ def open_reader(source: Source) -> Reader:
     Raises InvalidInput in one of its kinds; InputChanged if the file is not there.
     """
     try:
-        encoding = source.encoding or compression.detect(source.path)
-        return DelimitedReader(replace(source, encoding=encoding))
+        return DelimitedReader(source)
     except FileNotFoundError as error:
         raise InputChanged("The bytes of the upload are gone.") from error

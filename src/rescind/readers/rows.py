@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -11,26 +10,15 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from rescind.domain.rejects import KEPT, Reason, Reject, shorten
+from rescind.domain.rejects import Reason, Reject, shorten
 from rescind.domain.schema import Column, Type
 from rescind.readers.casts import Failure, Values, cast
 from rescind.readers.fields import Fields, Malformed
+from rescind.readers.reader import Rows
 
 #: Types whose values may well be the letters NA.
 _KEEPS_NA = (Type.text, Type.binary)
 _NULL = pa.scalar(None, pa.string())
-
-
-@dataclass(frozen=True)
-class Rows:
-    """`total` records, of which `rejected` do not fit; `rejects` are the first of them, one for each, numbered from
-    1 within these. `batch` may be written only if there are none.
-    """
-
-    batch: pa.RecordBatch
-    rejects: tuple[Reject, ...]
-    rejected: int
-    total: int
 
 
 class _Misfit(NamedTuple):
@@ -41,8 +29,11 @@ class _Misfit(NamedTuple):
     failure: Failure
 
 
-def typed_rows(fields: Fields, columns: Sequence[tuple[Column, int]]) -> Rows:
-    """Rows of these columns, in this order; each comes with its position in the file."""
+def typed_rows(fields: Fields, columns: Sequence[tuple[Column, int]], keep: int | None) -> Rows:
+    """Rows of these columns, in this order; each comes with its position in the file.
+
+    Records are numbered from 1 within these fields.
+    """
     # The first thing wrong with each record; a file in which all are wrong is not to take long.
     wrong: dict[int, Malformed | _Misfit] = {bad.record: bad for bad in fields.malformed}
     arrays: dict[str, Values] = {}
@@ -55,8 +46,13 @@ def typed_rows(fields: Fields, columns: Sequence[tuple[Column, int]]) -> Rows:
         for failure in (*values.failures, *_forbidden_nulls(column, text)):
             wrong.setdefault(int(fields.records[failure.row]), _Misfit(column, position, failure))
     batch = pa.RecordBatch.from_arrays([arrays[c.name] for c, _ in columns], names=[c.name for c, _ in columns])
-    first = tuple(_reject(record, wrong[record], fields) for record in sorted(wrong)[:KEPT])
-    return Rows(batch, first, len(wrong), fields.total)
+    records = fields.records + 1
+    if not wrong:
+        return Rows(batch, records)
+    bad = sorted(wrong)
+    fit = ~np.isin(fields.records, bad)
+    rejects = tuple(_reject(record, wrong[record], fields) for record in bad[:keep])
+    return Rows(batch.filter(pa.array(fit)), records[fit], rejects, len(bad))
 
 
 def null_where_na(text: pa.StringArray, na: npt.NDArray[np.bool_] | None) -> pa.StringArray:

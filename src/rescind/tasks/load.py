@@ -21,7 +21,8 @@ from rescind.errors import (
     UnknownColumn,
     UnknownTable,
 )
-from rescind.readers.reader import Reader
+from rescind.readers.policy import all_or_none
+from rescind.readers.reader import InputField, Reader
 from rescind.tasks.transactional import Transaction, UploadId, Writers, transactional
 from rescind.tasks.writing import TableWriter
 
@@ -129,9 +130,10 @@ def _inferred(reader: Reader, tx: Transaction) -> tuple[Column, ...]:
 
 def _copy(tx: Transaction, reader: Reader, columns: Sequence[Column], writing: Sequence[TableWriter]) -> None:
     try:
-        for batch in reader.batches(columns, tx.check):
+        fields = [InputField(column.name, column) for column in columns]
+        for rows in all_or_none(reader, fields, tx.check):
             for writer in writing:
-                writer.write(batch)
+                writer.write(rows.batch)
             tx.progress(bytes=reader.bytes_read)
         for writer in writing:
             writer.close()

@@ -87,7 +87,7 @@ def test_no_answer_contradicts_the_document(described: BaseSchema, mode: Generat
         if operation.path.startswith(WAITING):
             continue
 
-        @settings(max_examples=15, deadline=None, derandomize=True, database=None, suppress_health_check=HEALTH)
+        @settings(max_examples=15, derandomize=True, database=None, suppress_health_check=HEALTH)
         @given(case=operation.as_strategy(generation_mode=mode))
         def conforms(case: Case[Any]) -> None:
             # A schema cannot say which cursors, uploads and files there are.

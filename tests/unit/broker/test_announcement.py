@@ -7,7 +7,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from rescind.broker.announcement import MOST_BODY_BYTES, WAKE, clean
@@ -90,7 +90,6 @@ JSON: st.SearchStrategy[Any] = st.recursive(
 )
 
 
-@settings(deadline=None)
 @given(headers=JSON | st.fixed_dictionaries({"task": st.just(WAKE) | JSON, "id": JSON}), body=JSON.map(json.dumps))
 def test_no_message_makes_it_raise(headers: Any, body: str) -> None:
     assert clean(message(headers=headers, body=body)) in (True, False)

@@ -17,12 +17,12 @@ from rescind.errors import RecordTooLong, RowsRejected
 READ_IT = """
 import sys
 from pathlib import Path
-from rescind.readers.reader import Source
+from rescind.readers.reader import InputField, Source
 from rescind.readers.registry import open_reader
 
-reader = open_reader(Source(Path(sys.argv[1]), None, 2**24, 2**40))
-columns = reader.infer(lambda: None)
-print(sum(batch.num_rows for batch in reader.batches(columns, lambda: None)))
+reader = open_reader(Source(Path(sys.argv[1]), 2**24, 2**40))
+fields = [InputField(column.name, column) for column in reader.infer(lambda: None)]
+print(sum(rows.batch.num_rows for rows in reader.rows(fields, lambda: None)))
 status = Path("/proc/self/status").read_text()  # not getrusage, which knows the parent's peak too
 print(1024 * int(status.partition("VmHWM:")[2].split()[0]))
 """

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
 from contextlib import closing
 from pathlib import Path
-from typing import cast
 
 import pyarrow as pa
 import pytest
-from tests.support.reading import MIB, Files, columns, gzipped, never, rows
+from tests.support.reading import MIB, Files, batches, columns, gzipped, rows
 from tests.support.waiting import until
 
 from rescind.domain.schema import Column, Type
@@ -27,7 +25,7 @@ def test_columns_come_in_the_order_asked_for_with_the_arrow_types_of_the_contrac
     header = {t: t.value for t in Type}
     reader = files.open(",".join(header.values()).encode() + b"\n" + b"," * (len(header) - 1) + b"\n")
     wanted = [Column(name, type_, "") for type_, name in reversed(header.items())]
-    [batch] = reader.batches(wanted, never)
+    [batch] = batches(reader, wanted)
     assert dict(zip(batch.schema.names, batch.schema.types, strict=True)) == {
         "integer": pa.int64(),
         "unsigned": pa.uint64(),
@@ -48,16 +46,16 @@ def test_columns_come_in_the_order_asked_for_with_the_arrow_types_of_the_contrac
 
 def test_batches_are_bounded_in_rows_and_bytes(files: Files) -> None:
     reader = files.open(MANY)
-    batches = list(reader.batches(columns(reader, Type.integer, Type.text), never))
-    assert sum(batch.num_rows for batch in batches) == 500_000
-    assert max(batch.num_rows for batch in batches) <= 50_000
-    assert max(batch.nbytes for batch in batches) < 4 * MIB
+    found = list(batches(reader, columns(reader, Type.integer, Type.text)))
+    assert sum(batch.num_rows for batch in found) == 500_000
+    assert max(batch.num_rows for batch in found) <= 50_000
+    assert max(batch.nbytes for batch in found) < 4 * MIB
 
 
 def test_rows_and_bytes_read_only_grow_and_end_at_the_whole(files: Files) -> None:
     data = gzipped(MANY)
     reader = files.open(data)
-    seen = [(reader.rows_read, reader.bytes_read) for _ in reader.batches(columns(reader), never)]
+    seen = [(reader.rows_read, reader.bytes_read) for _ in batches(reader, columns(reader))]
     assert seen == sorted(seen)
     assert (reader.rows_read, reader.bytes_read) == (500_000, len(data))
 
@@ -66,7 +64,7 @@ def test_after_a_row_that_does_not_fit_nothing_more_is_yielded(files: Files) -> 
     reader = files.open(b"a\n" + b"1\n" * 1_500_000 + b"x\n" + b"1\n" * 1_500_000)
     yielded: list[pa.RecordBatch] = []
     with pytest.raises(RowsRejected) as caught:
-        yielded.extend(reader.batches(columns(reader, Type.integer), never))
+        yielded.extend(batches(reader, columns(reader, Type.integer)))
     assert 0 < sum(batch.num_rows for batch in yielded) <= 1_500_000
     assert [reject.record for reject in caught.value.rejects] == [1_500_001]
     assert reader.rows_read == 3_000_001
@@ -110,12 +108,11 @@ def test_check_is_called_while_a_piece_is_slow(files: Files, monkeypatch: pytest
 
 def test_a_reader_that_is_not_read_to_the_end_leaves_nothing_behind(files: Files) -> None:
     reader = files.open(MANY)
-    batches = cast(Generator[pa.RecordBatch, None, None], reader.batches(columns(reader), never))
-    with closing(batches):
-        assert next(batches).num_rows
+    with closing(batches(reader, columns(reader))) as found:
+        assert next(found).num_rows
     assert len(rows(reader, columns(reader))) == 500_000
 
 
 def test_a_file_that_is_gone_is_said_to_have_changed(tmp_path: Path) -> None:
     with pytest.raises(InputChanged, match="gone"):
-        open_reader(Source(tmp_path / "none", None, MIB, MIB))
+        open_reader(Source(tmp_path / "none", MIB, MIB))

@@ -133,7 +133,7 @@ def database(mariadb: MariaDB) -> Iterator[Database]:
 
 
 def quick(examples: int) -> settings:
-    return settings(max_examples=examples, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    return settings(max_examples=examples, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 ROWS = st.lists(st.tuples(*(st.none() | values for values in HELD.values())), min_size=1, max_size=12)

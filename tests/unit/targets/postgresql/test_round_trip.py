@@ -102,7 +102,7 @@ def database(postgresql: PostgreSQL) -> Iterator[Database]:
 
 
 @pytest.mark.parametrize("declared", VALUES)
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_what_goes_in_comes_out_equal(database: Database, declared: str, data: st.DataObject) -> None:
     table = database.table(declared)
@@ -114,7 +114,7 @@ def test_what_goes_in_comes_out_equal(database: Database, declared: str, data: s
     assert found == [comparable(kind, v, single) for v in values]
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(values=st.lists(TEXT, min_size=1, max_size=6))
 def test_text_comes_out_equal_or_its_row_is_refused(database: Database, values: list[str]) -> None:
     table = database.table("text")
