@@ -12,13 +12,13 @@ from rescind.api import (
     docs,
     guards,
     health,
+    loads,
     openapi,
     problems,
     query,
     rows,
     tables,
     tasks,
-    uploads,
     waiting,
 )
 from rescind.api import services as given
@@ -44,7 +44,7 @@ def create_app(services: Services) -> APIFlask:
     app.after_request(connection.read_to_the_end)
     app.after_request(_harden)
     problems.register(app)
-    for part in (tasks, tables, rows, uploads, health, docs):
+    for part in (tasks, tables, rows, loads, health, docs):
         app.register_blueprint(part.blueprint)
     if settings.classic:
         app.register_blueprint(classic.blueprint)

@@ -1,4 +1,4 @@
-"""`POST /v1/tables/{table}/rows`: a file into a table, in one request."""
+"""A request's body as an upload: the body itself, or the part `file` of a form."""
 
 from __future__ import annotations
 
@@ -9,28 +9,16 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http import HTTPStatus
-from typing import Annotated, Any
 
-from apiflask import APIBlueprint
-from flask import Response, request
-from pydantic import Field
+from flask import request
 from werkzeug.exceptions import BadRequest, ClientDisconnected, UnsupportedMediaType
 
-from rescind.api import answers, schemas
-from rescind.api.checks import check_load, check_tables
-from rescind.api.idempotency import HEADER, request_key
 from rescind.api.multipart import FilePart
-from rescind.api.openapi import problems
 from rescind.api.problems import Refusal
-from rescind.api.query import Flag, Number, takes
 from rescind.api.services import services
-from rescind.api.terms import TermsQuery, Wanted, check_commit
 from rescind.domain.upload import Upload
 from rescind.errors import LedgerUnavailable, RescindError, UploadIncomplete
-from rescind.tasks.load import MOST_WRITERS
 from rescind.uploads.digest import Measure
-
-blueprint = APIBlueprint("uploads", __name__, url_prefix="/v1/tables", tag="Rows")
 
 MULTIPART = "multipart/form-data"
 #: An unnamed body is taken for CSV as well.
@@ -42,74 +30,13 @@ CHARSETS = ("", "utf-8", "utf8", "us-ascii")
 _SHA256 = re.compile(r"(?:^|,)\s*sha-256=:([A-Za-z0-9+/]+={0,2}):\s*(?=$|,|;)")
 
 
-class LoadQuery(TermsQuery):
-    """How to load."""
+def receive() -> Upload:
+    """Keep the request's bytes; the ledger is not told of them yet.
 
-    create: Flag = Field(False, description="Make the table if it is missing, with types inferred from the file.")
-    count: Flag = Field(False, description="Put the table's row count before and after into the receipt.")
-    writers: Annotated[Number, Field(ge=1, le=MOST_WRITERS)] = Field(
-        1, description="Over how many branches of each target the rows are split; all of them commit, or none does."
-    )
-
-    def args(self, table: str, upload: str) -> dict[str, Any]:
-        """The task's arguments."""
-        chosen = {"create": self.create, "count": self.count, "writers": self.writers}
-        return {"table": table, "upload": upload} | chosen
-
-
-@blueprint.post("/<table>/rows")
-@takes(blueprint, LoadQuery)
-@blueprint.output(schemas.TaskDocument, 202)
-@blueprint.doc(responses=problems(400, 404, 409, 411, 413, 415, 422, 507))
-def load(table: str, query: LoadQuery) -> Response:
-    """Load a CSV file, plain or gzip, into a table: the body itself, or the part `file` of a form."""
+    Raises UploadIncomplete, UploadTooLarge, UploadStorageFull, and what answers 400, 411 and 415.
+    """
     # The store has the limit of uploads, and names it. (None would mean the application's small one again.)
     request.max_content_length = sys.maxsize
-    wanted = query.wanted()
-    if HEADER not in request.headers:  # with a key, the first request's answer counts, whatever came after it
-        # Before the bytes travel.
-        check_tables(table, _targets(table, "", query, wanted), may_miss=query.create)
-    upload = _receive()
-    with _kept_if_submitted(upload):
-        task_id, made = _submit(table, query, wanted, upload)
-    if not made:
-        services().uploads.discard(upload)
-    return answers.accepted(task_id)
-
-
-def _targets(table: str, upload: str, query: LoadQuery, wanted: Wanted) -> tuple[str, ...]:
-    definition = services().registry["load"]
-    return check_commit(definition, definition.check(query.args(table, upload)), wanted)
-
-
-def _submit(table: str, query: LoadQuery, wanted: Wanted, upload: Upload) -> tuple[str, bool]:
-    submission = services().submission
-    key = request_key(upload.sha256)
-    first = submission.known(key)
-    if first is not None:
-        return first, False
-    check_load(table, upload, _targets(table, upload.id, query, wanted), create=query.create)
-    args = query.args(table, upload.id)
-    return submission.submit("load", args, targets=wanted.targets, terms=wanted.terms, upload=upload, key=key)
-
-
-@contextmanager
-def _kept_if_submitted(upload: Upload) -> Iterator[None]:
-    """Delete the bytes when the task was refused.
-
-    Where the ledger did not answer the task may have been submitted, and needs them: if it was not, the
-    sweeper finds them.
-    """
-    try:
-        yield
-    except LedgerUnavailable:
-        raise
-    except RescindError:
-        services().uploads.discard(upload)
-        raise
-
-
-def _receive() -> Upload:
     body = _Body(measure=request.mimetype == MULTIPART)
     if request.mimetype == MULTIPART:
         return _receive_part(body)
@@ -128,6 +55,22 @@ def _receive() -> Upload:
     )
 
 
+@contextmanager
+def kept_if_submitted(upload: Upload) -> Iterator[None]:
+    """Delete the bytes when the task was refused.
+
+    Where the ledger did not answer the task may have been submitted, and needs them: if it was not, the
+    sweeper finds them.
+    """
+    try:
+        yield
+    except LedgerUnavailable:
+        raise
+    except RescindError:
+        services().uploads.discard(upload)
+        raise
+
+
 def _receive_part(body: _Body) -> Upload:
     """The form's last boundary says that it is whole, so no length is needed."""
     boundary = request.mimetype_params.get("boundary", "")
@@ -141,7 +84,7 @@ def _receive_part(body: _Body) -> Upload:
         content_type=part.content_type[:LONGEST_TYPE] if part.content_type else None,
         content_encoding=None,
     )
-    with _kept_if_submitted(upload):
+    with kept_if_submitted(upload):
         body.compare(_declared_digest())
     return upload
 

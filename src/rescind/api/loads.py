@@ -1,0 +1,71 @@
+"""`POST /v1/tables/{table}/rows`: a file into a table, in one request."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from apiflask import APIBlueprint
+from flask import Response, request
+from pydantic import Field
+
+from rescind.api import answers, schemas
+from rescind.api.checks import check_load, check_tables
+from rescind.api.idempotency import HEADER, request_key
+from rescind.api.openapi import problems
+from rescind.api.query import Flag, Number, takes
+from rescind.api.receiving import kept_if_submitted, receive
+from rescind.api.services import services
+from rescind.api.terms import TermsQuery, Wanted, check_commit
+from rescind.domain.upload import Upload
+from rescind.tasks.load import MOST_WRITERS
+
+blueprint = APIBlueprint("loads", __name__, url_prefix="/v1/tables", tag="Rows")
+
+
+class LoadQuery(TermsQuery):
+    """How to load."""
+
+    create: Flag = Field(False, description="Make the table if it is missing, with types inferred from the file.")
+    count: Flag = Field(False, description="Put the table's row count before and after into the receipt.")
+    writers: Annotated[Number, Field(ge=1, le=MOST_WRITERS)] = Field(
+        1, description="Over how many branches of each target the rows are split; all of them commit, or none does."
+    )
+
+    def args(self, table: str, upload: str) -> dict[str, Any]:
+        """The task's arguments."""
+        chosen = {"create": self.create, "count": self.count, "writers": self.writers}
+        return {"table": table, "upload": upload} | chosen
+
+
+@blueprint.post("/<table>/rows")
+@takes(blueprint, LoadQuery)
+@blueprint.output(schemas.TaskDocument, 202)
+@blueprint.doc(responses=problems(400, 404, 409, 411, 413, 415, 422, 507))
+def load(table: str, query: LoadQuery) -> Response:
+    """Load a CSV file, plain or gzip, into a table: the body itself, or the part `file` of a form."""
+    wanted = query.wanted()
+    if HEADER not in request.headers:  # with a key, the first request's answer counts, whatever came after it
+        # Before the bytes travel.
+        check_tables(table, _targets(table, "", query, wanted), may_miss=query.create)
+    upload = receive()
+    with kept_if_submitted(upload):
+        task_id, made = _submit(table, query, wanted, upload)
+    if not made:
+        services().uploads.discard(upload)
+    return answers.accepted(task_id)
+
+
+def _targets(table: str, upload: str, query: LoadQuery, wanted: Wanted) -> tuple[str, ...]:
+    definition = services().registry["load"]
+    return check_commit(definition, definition.check(query.args(table, upload)), wanted)
+
+
+def _submit(table: str, query: LoadQuery, wanted: Wanted, upload: Upload) -> tuple[str, bool]:
+    submission = services().submission
+    key = request_key(upload.sha256)
+    first = submission.known(key)
+    if first is not None:
+        return first, False
+    check_load(table, upload, _targets(table, upload.id, query, wanted), create=query.create)
+    args = query.args(table, upload.id)
+    return submission.submit("load", args, targets=wanted.targets, terms=wanted.terms, upload=upload, key=key)
