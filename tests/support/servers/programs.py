@@ -1,4 +1,4 @@
-"""Where a server's programs are; and what an absent one means."""
+"""Where a server's programs are; and what it means that one, or anything else that a test needs, is absent."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 
 
 class AbsentError(Exception):
-    """A program of a server is not on this machine."""
+    """What a test needs is not on this machine."""
 
 
 def program(name: str, places: Sequence[str] = ()) -> str:
@@ -25,7 +25,7 @@ def program(name: str, places: Sequence[str] = ()) -> str:
     path = os.pathsep.join([*map(str, directories), os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/sbin"])
     found = shutil.which(name, path=path)
     if found is None:
-        raise AbsentError(f"{name} is not installed")
+        raise AbsentError(f"{name} is not installed; `make services` installs it")
     return found
 
 
@@ -34,7 +34,7 @@ def _newest(directory: Path) -> list[int]:
 
 
 def skip_or_fail(absent: AbsentError) -> NoReturn:
-    """Where a person runs the tests an absent server skips them; in CI nothing is ever left untested in silence."""
+    """Where a person runs the tests they are skipped; in CI nothing is ever left untested in silence."""
     if os.environ.get("CI"):
-        pytest.fail(f"{absent}, and in CI nothing is skipped; `make services` installs it", pytrace=False)
-    pytest.skip(f"{absent}; `make services` installs it")
+        pytest.fail(f"In CI nothing is skipped: {absent}", pytrace=False)
+    pytest.skip(str(absent))
