@@ -18,7 +18,9 @@ class Life(StrEnum):
 
     alive = "alive"
     gone = "gone"
-    unknown = "unknown"  #: it runs, or ran, where we cannot look: another host or another pid namespace
+    unknown = (
+        "unknown"  #: it runs, or ran, where we cannot look: another machine, an earlier boot, another pid namespace
+    )
 
 
 @dataclass(frozen=True)
@@ -53,12 +55,8 @@ class ProcessId:
 
     def life(self) -> Life:
         """Whether the process is alive. A zombie that only waits to be reaped counts as gone."""
-        host, boot, namespace = _here()
-        if self.host != host:
-            return Life.unknown
-        if self.boot != boot:
-            return Life.gone  # the machine has been started anew since
-        if self.namespace != namespace:
+        # Another boot may be this machine's last one, or run now on a clone, with our hostname and even our machine-id.
+        if (self.host, self.boot, self.namespace) != _here():
             return Life.unknown
         return Life.alive if _start_time(self.pid) == self.started else Life.gone
 

@@ -107,7 +107,14 @@ def test_a_later_process_with_the_same_number_is_left_alone(target: SQLiteTarget
     recycled = replace(before, started=before.started - 1)
     assert target.end_session(f"{recycled}|{serial}")
     assert process.is_alive()
-    assert target.end_session(f"{replace(before, boot='an earlier one')}|{serial}")
+
+
+def test_a_process_of_another_boot_may_run_on_another_machine(path: Path, elsewhere: Any) -> None:
+    """Its name and its number are this one's too: who holds the write lock tells."""
+    process, session = elsewhere
+    identity, _, serial = session.rpartition("|")
+    hidden = replace(ProcessId.parse(identity), boot="another")
+    assert not SQLiteTarget("default", path, busy_seconds=0.05).end_session(f"{hidden}|{serial}")
     assert process.is_alive()
 
 
