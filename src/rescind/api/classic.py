@@ -138,7 +138,7 @@ def get_data() -> Response:
     table = _our_table()
     if table is None:
         return answers.document({"success": True, "data": [], "count": 0})
-    return streamed(table, _rows_and_count, "application/json")
+    return streamed(table, lambda _, batches: _rows_and_count(batches), "application/json")
 
 
 @blueprint.get("/get_data/count")
@@ -217,7 +217,7 @@ def _ended_badly(task: Task) -> Response:
     return answer(status_of(found.code), found.code, found.detail, found.advice, found.details | details, {})
 
 
-def _rows_and_count(table: Table, batches: Iterator[pa.RecordBatch]) -> Iterator[bytes]:
+def _rows_and_count(batches: Iterator[pa.RecordBatch]) -> Iterator[bytes]:
     """The count comes last: it is that of the rows which were sent, from the same snapshot."""
     rows = 0
 

@@ -14,7 +14,7 @@ class Control:
     """Shared by the thread that works and the watchdog beside it.
 
     The watchdog calls `interrupt`; the worker calls `check` before each batch and before the decision, because
-    a cancel that arrives between two statements does nothing (FACTS).
+    a cancel that arrives between two statements does nothing.
     """
 
     def __init__(self) -> None:

@@ -106,10 +106,8 @@ class Coordinator:
         branches = work.ids()
         self._mark_ended(work.close())
         failpoints.hit("hold.after_close")
-        for (
-            target,
-            branch,
-        ) in branches:  # a server that lets go of prepared branches with their session is found out now
+        # A server that lets go of prepared branches with their session is found out now.
+        for target, branch in branches:
             work.expect_listed(target, branch)
 
         def hold(connection: Connection) -> bool:
