@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from rescind.domain.rejects import Reject
 from rescind.domain.schema import Column
+from rescind.readers.options import Options
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,7 @@ class Source:
     path: Path
     max_record_bytes: int
     max_expanded_bytes: int
+    options: Options = Options()  #: what was said of them
 
 
 class InputField(NamedTuple):
