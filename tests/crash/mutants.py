@@ -21,7 +21,6 @@ from rescind.ledger.branches import Registered
 from rescind.targets.mysql import engines, undo
 from rescind.targets.mysql.session import run
 from rescind.targets.mysql.sql import quote
-from rescind.targets.postgresql import preflight as postgresql_preflight
 from rescind.targets.postgresql import session as postgresql_session
 from rescind.targets.postgresql.target import PostgreSQLTarget
 from rescind.targets.target import Branch
@@ -207,10 +206,8 @@ def _presumed_abort() -> None:
 
 
 def _commit_without_the_disk() -> None:
-    """PostgreSQL's sessions do not wait for the disk, and nobody asks whether they do."""
-    asked = postgresql_session._APPLY.replace("'synchronous_commit', 'on'", "'synchronous_commit', 'off'")
-    _put(postgresql_session, "_APPLY", asked.replace("NOT IN ('on', 'remote_apply')", "<> 'off'"))
-    _put(postgresql_preflight, "expect_durable", lambda cursor: None)
+    """PostgreSQL's sessions do not wait for the disk."""
+    _put(postgresql_session, "_DURABLE", "SELECT set_config('synchronous_commit', 'off', false)")
 
 
 def _any_engine() -> None:

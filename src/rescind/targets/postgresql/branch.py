@@ -14,11 +14,11 @@ from rescind.domain.schema import Table
 from rescind.errors import TargetConflict, TargetRefused, TransactionBroken, UnknownColumn
 from rescind.targets import marker
 from rescind.targets.guarded import GuardedConnection
-from rescind.targets.postgresql import preflight, relations, sql
+from rescind.targets.postgresql import relations, sql
 from rescind.targets.postgresql.failures import TAKEN, translated
 from rescind.targets.postgresql.guard import BranchConnection
 from rescind.targets.postgresql.relations import Cursor
-from rescind.targets.postgresql.session import ANSWER_SECONDS, SessionName
+from rescind.targets.postgresql.session import ANSWER_SECONDS, SessionName, make_durable, settle
 from rescind.targets.postgresql.writer import PostgreSQLWriter, savepoint
 from rescind.targets.statements import StatementGuard, TableName
 
@@ -56,7 +56,6 @@ class PostgreSQLBranch:
             # Connecting SQLAlchemy rolls back once: it must be done before there is anything to roll back.
             self._sql = GuardedConnection(_engine(self._connection), self._guard)
             cursor = psycopg.Cursor(self._connection)
-            preflight.expect_durable(cursor)
             cursor.execute("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE")
             self._transaction = _number(cursor)
             self._connection.begun = True
@@ -100,16 +99,23 @@ class PostgreSQLBranch:
         return PostgreSQLWriter(self._own, go_on, relation.sql, [column for column in found if column])
 
     def write_marker(self, rows: int, checksum: str) -> None:
-        """Prove the transaction, then write the marker. Raises TransactionBroken, StatementRefused."""
+        """Prove the transaction, then write the marker. Raises TransactionBroken, StatementRefused.
+
+        What is deferred to the commit is done before: a trigger may set what it likes, such as the path by which the
+        marker's table is found, and that the commit need not wait for the disk.
+        """
         self._guard.check()
         with self._own() as cursor:
+            cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
             if _number(cursor) != self._transaction:
                 raise TransactionBroken(f"{self.id} is not the transaction that was begun.")
+            settle(cursor)
             # Not by SQLAlchemy's connection, of which the function may have asked for cursors of the server.
             insert = sa.insert(marker.marker).values(marker.values(self.id, MarkerKind.marker, rows, checksum))
             assert self._sql is not None
             compiled = insert.compile(dialect=self._sql.dialect)
             cursor.execute(str(compiled).encode(), compiled.params)
+            make_durable(cursor)  # the marker's table may have triggers too
             self._marked = True
 
     def check_constraints(self) -> None:

@@ -16,7 +16,6 @@ from rescind.targets.postgresql.failures import TAKEN
 from rescind.targets.postgresql.relations import Cursor
 
 OLDEST = 130_000  #: server_version_num; it has pg_current_xact_id()
-_DURABLE = ("on", "remote_apply")
 _REGISTER = "A new target is registered with `rescind migrate`."
 
 _DIALECT: Any = PGDialect_psycopg  # its __init__ has no type hints
@@ -62,18 +61,10 @@ def check_server(cursor: Cursor) -> Facts:
             raise TargetRefused(f"PostgreSQL has {name} = {value}: a power cut would undo commits. Set it to on.")
     if found.encoding == "SQL_ASCII":
         raise TargetRefused("The database's encoding is SQL_ASCII, in which no text is known to be what it was.")
-    expect_durable(cursor)
     if found.recovering or found.read_only:
         reason = "a standby" if found.recovering else "default_transaction_read_only = on"
         raise TargetUnavailable(f"PostgreSQL takes no writes now: {reason}.")
     return found
-
-
-def expect_durable(cursor: Cursor) -> None:
-    """See that this session waits for the disk (PROTOCOL R10). Raises TargetRefused."""
-    (row,) = cursor.execute("SELECT current_setting('synchronous_commit')").fetchall()
-    if row[0] not in _DURABLE:
-        raise TargetRefused(f"PostgreSQL keeps synchronous_commit = {row[0]}; on is needed.")
 
 
 def expect_direct(connection: psycopg.Connection[Any], pid: int) -> None:

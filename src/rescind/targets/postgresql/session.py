@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -56,13 +57,14 @@ _BRANCH = _ALIKE | {
 }
 _CONTROL = _ALIKE | {"lock_timeout": f"{STATEMENT_SECONDS}s", "statement_timeout": f"{STATEMENT_SECONDS}s"}
 
-#: Settings that an older server does not have are left out. `remote_apply` is more than `on`, and is kept.
+#: Settings that an older server does not have are left out.
 _APPLY = """
 SELECT set_config(asked.name, asked.value, false) FROM unnest(%s::text[], %s::text[]) AS asked(name, value)
 WHERE current_setting(asked.name, true) IS NOT NULL
-UNION ALL
-SELECT set_config('synchronous_commit', 'on', false)
-WHERE current_setting('synchronous_commit') NOT IN ('on', 'remote_apply')
+"""
+#: For the session, which undoes what was set for the transaction alone. `remote_apply` is more than `on`, and is kept.
+_DURABLE = """
+SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') <> 'remote_apply'
 """
 
 _NAME = re.compile(r"(\d+)@(\d+)@(.+)", re.DOTALL)
@@ -123,11 +125,23 @@ def connect_reader(asked: dict[str, Any]) -> Connection:
 def _connect(kind: type[Connection], asked: dict[str, Any], settings: dict[str, str]) -> Connection:
     connection = kind.connect(**asked, autocommit=True, prepare_threshold=None)
     try:
-        psycopg.Cursor(connection).execute(_APPLY, [list(settings), list(settings.values())])
+        settle(psycopg.Cursor(connection), settings)
     except BaseException:
         connection.close()
         raise
     return connection
+
+
+def settle(cursor: psycopg.Cursor[Any], settings: Mapping[str, str] = _BRANCH) -> None:
+    """Give the session our settings, whatever its statements have set before."""
+    cursor.execute("RESET ALL")
+    cursor.execute(_APPLY, [list(settings), list(settings.values())])
+    make_durable(cursor)
+
+
+def make_durable(cursor: psycopg.Cursor[Any]) -> None:
+    """Have commits wait for the disk from now on (PROTOCOL R10)."""
+    cursor.execute(_DURABLE)
 
 
 @dataclass(frozen=True)

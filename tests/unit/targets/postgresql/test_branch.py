@@ -46,16 +46,17 @@ def raw(branch: PostgreSQLBranch) -> psycopg.Cursor[tuple[object, ...]]:
 
 
 @pytest.mark.parametrize(("bad", "reason"), [((2, "bad"), "bad is refused"), ((2, "one"), "23505")])
-@pytest.mark.parametrize("end", ["check_constraints", "prepare", "commit"])
-def test_what_is_deferred_fails_at_the_end_and_takes_all_back(
-    target: PostgreSQLTarget, begin: Begin, sql: Sql, bad: tuple[int, str], reason: str, end: str
+@pytest.mark.parametrize("verb", ["check_constraints", "write_marker"])
+def test_what_is_deferred_fails_before_the_marker_is_written_and_takes_all_back(
+    target: PostgreSQLTarget, begin: Begin, sql: Sql, bad: tuple[int, str], reason: str, verb: str
 ) -> None:
     sql(DEFERRED)
-    branch = begin(TWO if end == "prepare" else Protocol.one_phase)
+    branch = begin(TWO)
     branch.writer(T, ["a", "b"]).write(rows((1, "one"), bad))
-    branch.write_marker(2, "")
     with pytest.raises(ConstraintViolated, match=reason):
-        getattr(branch, end)()
+        branch.check_constraints() if verb == "check_constraints" else branch.write_marker(2, "")
+    with pytest.raises(TransactionBroken, match="no marker"):
+        branch.prepare()
     branch.rollback()
     branch.close()
     assert target.list_prepared(branch.id.ledger) == []
