@@ -55,7 +55,16 @@ class Surface:
         core = self.core
         submission = Submission(core.ledger, core.registry, lambda task_id: None)
         return create_app(
-            Services(core.settings, core.ledger, core.targets, core.registry, core.uploads, submission, dict)
+            Services(
+                settings=core.settings,
+                ledger=core.ledger,
+                targets=core.targets,
+                registry=core.registry,
+                uploads=core.uploads,
+                outputs=core.outputs,
+                submission=submission,
+                readiness=dict,
+            )
         )
 
     def call(self, method: str, path: str, **more: Any) -> TestResponse:
@@ -90,9 +99,10 @@ class Surface:
             sweeper.sweep_target(target, Unchanged(), Unchanged())
 
     def replace(self, name: str, target: MemoryTarget) -> None:
-        """Have another database in the target's place; before the first request."""
+        """Have another database in the target's place, from the next request on."""
         targets = {**self.core.targets, name: target}
         self.core = replace(self.core, targets=TargetRegistry(targets))
+        self.__dict__.pop("app", None)
 
     def rows(self, target: str = "default") -> int:
         return self.core.targets[target].catalog().count(ITEMS.name)

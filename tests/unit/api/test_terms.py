@@ -114,8 +114,22 @@ def test_columns_whose_types_differ(s: Surface) -> None:
 
 
 def test_a_target_that_does_not_answer_is_checked_by_the_attempt(s: Surface) -> None:
+    s.load("create=true&target=default", table="more", content=b"id,name\n1,x\n")
+    s.load("create=true&target=archive", table="more", content=b"id,other\n1,x\n")
+    s.work()
     s.replace("archive", MemoryTarget("archive", "/nowhere/socket"))
-    s.accepted("targets=default,archive")
+    task_id = s.accepted("targets=default,archive", table="more", content=b"id,name\n2,y\n")
+    s.work()
+    waiting = s.task(task_id)
+    assert (waiting["state"], waiting["attempt"]) == ("queued", 1)
+    assert waiting["waiting_for"]
+
+    s.replace("archive", MemoryTarget("archive", s.operators["archive"].address))
+    s.set(task_id, not_before=None)
+    s.work()
+    ended = s.task(task_id)
+    assert (ended["state"], ended["error"]["code"]) == ("failed", "unknown-column")
+    assert s.core.targets["default"].catalog().count("more") == 1
 
 
 def test_a_task_of_ones_own_has_the_targets_of_its_definition(s: Surface) -> None:
