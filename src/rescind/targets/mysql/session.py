@@ -27,6 +27,10 @@ _SQL_MODE = (
     "STRICT_TRANS_TABLES,STRICT_ALL_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ZERO_DATE,NO_ZERO_IN_DATE,"
     "NO_ENGINE_SUBSTITUTION,NO_AUTO_VALUE_ON_ZERO"  # 0 is a number like any other; without NO_BACKSLASH_ESCAPES
 )
+#: Read uncommitted, a marker would be no proof: its commit may still fail. Each statement of a session that only reads
+#: proofs is a transaction, and a snapshot, of its own. Not READ COMMITTED, where a server whose binary log holds
+#: statements takes no write.
+_ISOLATION = "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ WRITE"
 #: What a server's own settings may say otherwise. Warnings are counted: they are all that LOAD DATA says of bad values.
 _SETTINGS = f"""SET SESSION sql_mode='{_SQL_MODE}', time_zone='+00:00', innodb_lock_wait_timeout=%s,
     lock_wait_timeout=%s, foreign_key_checks=1, unique_checks=1, sql_notes=1, max_error_count=64,
@@ -67,6 +71,7 @@ def open_session(
     """Connect, with settings that do not depend on the server's. Raises pymysql.Error."""
     connection = Connection(arguments, read_seconds)
     try:
+        run(connection, _ISOLATION)
         run(connection, _SETTINGS, lock_seconds, lock_seconds)
     except BaseException:
         connection.close()

@@ -14,6 +14,7 @@ from rescind.targets.mysql.target import MySQLTarget
 from rescind.urls import database_url
 
 Sql = Callable[..., list[tuple[Any, ...]]]
+Setting = Callable[[str, str], None]
 
 
 @pytest.fixture
@@ -45,6 +46,20 @@ def administrator(server: MariaDB, url: str) -> Sql:
             return list(cursor.fetchall())
 
     return run
+
+
+@pytest.fixture
+def setting(sql: Sql) -> Iterator[Setting]:
+    """Change a setting of the server until the end of the test."""
+    before: list[tuple[str, object]] = []
+
+    def change(name: str, value: str) -> None:
+        before.append((name, sql(f"SELECT @@GLOBAL.{name}")[0][0]))
+        sql(f"SET GLOBAL {name} = {value}")
+
+    yield change
+    for name, value in reversed(before):
+        sql(f"SET GLOBAL {name} = %s", value)
 
 
 @pytest.fixture

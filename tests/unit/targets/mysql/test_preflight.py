@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 
 import pytest
 from tests.support.servers.mariadb import MariaDB
 from tests.support.servers.server import running
-from tests.unit.targets.mysql.conftest import Sql, administrator
+from tests.unit.targets.mysql.conftest import Setting, Sql, administrator
 
 from rescind.domain.branch import BranchId, Protocol
 from rescind.errors import TargetRefused, TargetUnavailable
@@ -48,31 +48,15 @@ def sql(server: MariaDB, target: MySQLTarget) -> Sql:
     return administrator(server, f"mysql://root@127.0.0.1/{target._address.database}")
 
 
-@pytest.fixture
-def setting(sql: Sql) -> Iterator[Callable[[str, str], None]]:
-    """Change a setting of the server until the end of the test."""
-    before: list[tuple[str, object]] = []
-
-    def change(name: str, value: str) -> None:
-        before.append((name, sql(f"SELECT @@GLOBAL.{name}")[0][0]))
-        sql(f"SET GLOBAL {name} = {value}")
-
-    yield change
-    for name, value in before:
-        sql(f"SET GLOBAL {name} = {value}")
-
-
 @pytest.mark.parametrize(("name", "value"), [("innodb_flush_log_at_trx_commit", "2"), ("sync_binlog", "0")])
-def test_a_server_that_forgets_is_refused(
-    target: MySQLTarget, setting: Callable[[str, str], None], name: str, value: str
-) -> None:
+def test_a_server_that_forgets_is_refused(target: MySQLTarget, setting: Setting, name: str, value: str) -> None:
     setting(name, value)
     for verb in (target.preflight, target.set_up):
         with pytest.raises(TargetRefused, match=rf"{name}={value}.*Cure: SET GLOBAL {name} = 1"):
             verb()
 
 
-def test_a_server_that_may_only_be_read_is_waited_for(target: MySQLTarget, setting: Callable[[str, str], None]) -> None:
+def test_a_server_that_may_only_be_read_is_waited_for(target: MySQLTarget, setting: Setting) -> None:
     setting("read_only", "1")
     with pytest.raises(TargetUnavailable, match="read_only"):
         target.preflight()
@@ -110,7 +94,7 @@ def test_a_limit_of_the_binary_log_is_on_the_card(target: MySQLTarget) -> None:
     assert any("1,073,741,824 bytes (max_binlog_cache_size)" in warning for warning in target.capabilities().warnings)
 
 
-def test_the_card_is_as_the_server_was_last_seen(target: MySQLTarget, setting: Callable[[str, str], None]) -> None:
+def test_the_card_is_as_the_server_was_last_seen(target: MySQLTarget, setting: Setting) -> None:
     assert target.capabilities().bulk_load.grade is Grade.full
     setting("local_infile", "0")
     assert target.capabilities().bulk_load.grade is Grade.full

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from tests.support.servers.mariadb import MariaDB
-from tests.unit.targets.mysql.conftest import Sql
+from tests.unit.targets.mysql.conftest import Setting, Sql
 
 from rescind.domain.branch import BranchId, Protocol
 from rescind.errors import RescindError, TargetConflict, TargetUnavailable
@@ -190,15 +190,38 @@ def test_a_lock_that_is_not_given_ends_the_wait(begin: Begin, branch: MySQLBranc
     assert isinstance(_translated(error.value), TargetConflict)
 
 
-def test_settings_do_not_depend_on_the_server(target: MySQLTarget, sql: Sql) -> None:
-    ((mode, zone),) = sql("SELECT @@GLOBAL.sql_mode, @@GLOBAL.time_zone")
-    sql("SET GLOBAL sql_mode = 'NO_BACKSLASH_ESCAPES,ANSI_QUOTES', GLOBAL time_zone = '+05:30'")
-    try:
-        with session.control(target._address.arguments) as connection:
-            found = session.run(connection, "SELECT @@sql_mode, @@time_zone, @@autocommit, @@foreign_key_checks")
-            assert session.run(connection, "SELECT %s", "a\\'\"\n") == [("a\\'\"\n",)]
-    finally:
-        sql("SET GLOBAL sql_mode = %s, GLOBAL time_zone = %s", mode, zone)
-    assert "STRICT_TRANS_TABLES" in found[0][0]
-    assert "NO_BACKSLASH_ESCAPES" not in found[0][0]
-    assert found[0][1:] == ("+00:00", 1, 1)
+SAID_OTHERWISE = {
+    "sql_mode": "'NO_BACKSLASH_ESCAPES,ANSI_QUOTES'", "time_zone": "'+05:30'", "foreign_key_checks": "0",
+    "tx_isolation": "'READ-UNCOMMITTED'", "tx_read_only": "1",
+}  # fmt: skip
+
+
+def test_settings_do_not_depend_on_the_server(target: MySQLTarget, setting: Setting) -> None:
+    for name, value in SAID_OTHERWISE.items():
+        setting(name, value)
+    with session.control(target._address.arguments) as connection:
+        ((mode, *found),) = session.run(
+            connection,
+            "SELECT @@sql_mode, @@time_zone, @@autocommit, @@foreign_key_checks, @@tx_isolation, @@tx_read_only",
+        )
+        assert session.run(connection, "SELECT %s", "a\\'\"\n") == [("a\\'\"\n",)]
+    assert "STRICT_TRANS_TABLES" in mode
+    assert "NO_BACKSLASH_ESCAPES" not in mode
+    assert found == ["+00:00", 1, 1, "REPEATABLE-READ", 0]
+
+
+@pytest.mark.parametrize("protocol", Protocol)
+def test_a_marker_that_is_not_committed_is_not_seen_on_a_server_that_shows_everything(
+    begin: Begin, target: MySQLTarget, sql: Sql, setting: Setting, protocol: Protocol
+) -> None:
+    """It proves that the branch has committed, and this one may still be rolled back, prepared or not."""
+    setting("tx_isolation", "'READ-UNCOMMITTED'")
+    branch = begin(protocol=protocol)
+    branch.write_marker(0, "")
+    if protocol is Protocol.two_phase:
+        branch.prepare()
+    assert sql("SELECT count(*) FROM rescind_marker") == [(1,)]  # so it is shown to others
+    assert target.markers(branch.id.ledger, branch.id.task) == []
+    assert target.newest_incarnation(branch.id.ledger) == (1 if protocol is Protocol.two_phase else 0)
+    branch.commit()
+    assert len(target.markers(branch.id.ledger, branch.id.task)) == 1
