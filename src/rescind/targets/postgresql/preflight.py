@@ -11,7 +11,7 @@ from sqlalchemy.schema import CreateTable
 
 from rescind.errors import TargetRefused, TargetUnavailable
 from rescind.targets import marker
-from rescind.targets.postgresql import relations
+from rescind.targets.postgresql import relations, session
 from rescind.targets.postgresql.failures import TAKEN
 from rescind.targets.postgresql.relations import Cursor
 
@@ -54,6 +54,7 @@ def check_server(cursor: Cursor) -> Facts:
     """See that committed and prepared work stays. Raises TargetRefused naming setting and cure, TargetUnavailable."""
     found = facts(cursor)
     expect_direct(cursor.connection, found.pid)
+    session.name_of(cursor.connection)
     if found.version_number < OLDEST:
         raise TargetRefused(f"This is PostgreSQL {found.version}; version 13 or later is needed.")
     for name, value in (("fsync", found.fsync), ("full_page_writes", found.full_page_writes)):

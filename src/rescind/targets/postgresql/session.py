@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +16,7 @@ import psycopg
 from psycopg.pq import TransactionStatus
 from sqlalchemy import URL
 
-from rescind.errors import ConfigurationError, TargetUnavailable
+from rescind.errors import ConfigurationError, TargetRefused, TargetUnavailable
 from rescind.targets.postgresql.failures import translated
 
 CONNECT_SECONDS = 5
@@ -164,11 +165,16 @@ class SessionName:
         return cls(int(found[1]), int(found[2]), found[3])
 
 
-def name_of(connection: Connection) -> SessionName:
-    """Which session the connection is. Raises psycopg.Error."""
+def name_of(connection: psycopg.Connection[Any]) -> SessionName:
+    """Which session the connection is. Raises psycopg.Error, TargetRefused where it cannot be known again."""
     statement = f"SELECT pid, {_STARTED}, session_user FROM pg_stat_activity WHERE pid = pg_backend_pid()"
-    (row,) = psycopg.Cursor(connection).execute(statement).fetchall()
-    return SessionName(*row)
+    with _as_login(connection) as cursor:
+        ((pid, started, role),) = cursor.execute(statement).fetchall()
+    if started is None:
+        raise TargetRefused(
+            f"Role {role} may not see when its own sessions began. Cure: GRANT pg_read_all_stats to it."
+        )
+    return SessionName(pid, started, role)
 
 
 def end(control: Connection, session: SessionName) -> bool:
@@ -178,20 +184,40 @@ def end(control: Connection, session: SessionName) -> bool:
     """
     deadline = time.monotonic() + END_SECONDS
     with translated():
-        while _runs(control, session):
+        while _terminated(control, session):
             if time.monotonic() > deadline:
                 return False
-            statement = f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid = %s AND {_STARTED} = %s"
-            psycopg.Cursor(control).execute(statement, [session.pid, session.started])
             time.sleep(_POLL_SECONDS)
     return True
 
 
-def _runs(control: Connection, session: SessionName) -> bool:
-    statement = f"SELECT {_STARTED}, session_user FROM pg_stat_activity WHERE pid = %s"
-    for started, role in psycopg.Cursor(control).execute(statement, [session.pid]):
-        # A role sees the start of its own sessions; another's has merely got the number.
-        if started is None and role != session.role:
+def _terminated(control: Connection, session: SessionName) -> bool:
+    """End it if it is there; whether it was."""
+    statement = f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid = %s AND {_STARTED} = %s"
+    with _as_login(control) as cursor:
+        runs = _runs(cursor, session)
+        if runs:
+            cursor.execute(statement, [session.pid, session.started])
+    return runs
+
+
+def _runs(cursor: psycopg.Cursor[Any], session: SessionName) -> bool:
+    """Whether it is there. A start that is hidden proves nothing; the login and the database are shown to everybody.
+
+    What has another login, or no database as the server's own processes, has merely got the number.
+    """
+    statement = f"SELECT {_STARTED}, usename, session_user FROM pg_stat_activity WHERE pid = %s AND datid IS NOT NULL"
+    for started, login, role in cursor.execute(statement, [session.pid]):
+        if started is None and login in (None, session.role):
             raise TargetUnavailable(f"Role {role} may not see session {session.pid}: grant it pg_read_all_stats.")
         return bool(started == session.started)
     return False
+
+
+@contextmanager
+def _as_login(connection: psycopg.Connection[Any]) -> Iterator[psycopg.Cursor[Any]]:
+    """As the role that logged in, where `ALTER ROLE … SET role` made it another: that may not see its own sessions."""
+    with connection.transaction():
+        cursor = psycopg.Cursor(connection)
+        cursor.execute("SET LOCAL ROLE NONE")
+        yield cursor

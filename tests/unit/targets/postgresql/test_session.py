@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from functools import partial
 
 import psycopg
@@ -13,7 +14,7 @@ from tests.support.waiting import until
 from tests.unit.targets.postgresql.conftest import Begin, Sql
 
 from rescind.domain.branch import BranchId, Protocol
-from rescind.errors import RescindError, TargetUnavailable, Undecided
+from rescind.errors import RescindError, TargetRefused, TargetUnavailable, Undecided
 from rescind.targets.postgresql import session
 from rescind.targets.postgresql.session import SessionName
 from rescind.targets.postgresql.target import PostgreSQLTarget
@@ -37,10 +38,48 @@ def test_a_session_whose_start_may_not_be_seen_is_neither_ended_nor_taken_for_go
 ) -> None:
     with psycopg.connect(postgresql.admin_url()) as other:
         with pytest.raises(TargetUnavailable, match="pg_read_all_stats"):
-            target.end_session(f"{other.info.backend_pid}@1@another")
-        # Of the role's own sessions none is hidden: this is another's, which has got the number since.
+            target.end_session(f"{other.info.backend_pid}@1@admin")
+        # The session that is looked for had another login: this one has got its number since.
         assert target.end_session(f"{other.info.backend_pid}@1@rescind")
         other.execute("SELECT 1")
+
+
+def test_a_process_of_the_servers_own_has_merely_got_the_number(target: PostgreSQLTarget, sql: Sql) -> None:
+    for pid, kind in sql("SELECT pid, backend_type FROM pg_stat_activity WHERE datid IS NULL"):
+        assert target.end_session(f"{pid}@1@rescind"), kind
+
+
+def test_a_login_that_acts_as_another_role_sees_and_ends_its_own_sessions(
+    postgresql: PostgreSQL, postgresql_url: str, identity: BranchId
+) -> None:
+    url = make_url(postgresql_url)
+    with psycopg.connect(postgresql.admin_url(url.database or "")) as admin:
+        admin.execute("DROP ROLE IF EXISTS app_owner; CREATE ROLE app_owner; GRANT app_owner TO rescind")
+        admin.execute(f"ALTER ROLE rescind IN DATABASE {url.database} SET role = 'app_owner'".encode())
+        admin.execute("GRANT CREATE ON SCHEMA public TO app_owner")
+    try:
+        with closing(PostgreSQLTarget("default", url)) as target:
+            target.set_up()
+            target.preflight()
+            branch = target.open_branch(identity, TWO)
+            branch.start()
+            branch.write_marker(0, "")
+            until(lambda: target.end_session(branch.session), "it is gone")
+            with pytest.raises(TargetUnavailable):
+                branch.commit()
+            assert target.markers(identity.ledger, identity.task) == []
+    finally:
+        with psycopg.connect(postgresql.admin_url(url.database or "")) as admin:
+            admin.execute("DROP OWNED BY app_owner; DROP ROLE app_owner")
+
+
+def test_a_session_that_cannot_be_known_again_is_refused(
+    target: PostgreSQLTarget, identity: BranchId, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(session, "_STARTED", "NULL::bigint")
+    for verb in (target.preflight, partial(target.open_branch, identity, TWO)):
+        with pytest.raises(TargetRefused, match="pg_read_all_stats"):
+            verb()
 
 
 def test_a_session_that_runs_a_statement_is_ended(target: PostgreSQLTarget, begin: Begin, sql: Sql) -> None:
