@@ -25,12 +25,13 @@ from rescind.domain.schema import Table
 from rescind.domain.states import State
 from rescind.domain.task import Task
 from rescind.errors import InvalidArguments, NotMadeHere, UnknownTable
-from rescind.ledger import tasks
+from rescind.ledger import pending, tasks
 from rescind.settings import DEFAULT_TARGET
 
 blueprint = APIBlueprint("classic", __name__, tag="The demo's endpoints")
 
 TABLE = "data"
+NOBODY = ""  #: no task has that id
 DEFAULT_ROWS = 100_000
 MESSAGE = "Rescind runs long database work that you can take back."
 #: When the waiting insert was given up in favour of tasks (RFC 9745: seconds since 1970).
@@ -171,7 +172,10 @@ def _our_table() -> Table | None:
     except UnknownTable:
         return None
     with services().ledger.read() as connection:
-        ours = tasks.made_here(connection, DEFAULT_TARGET, TABLE)
+        # Where CREATE TABLE commits by itself the table is seen as long as its task runs, and is owned only then.
+        ours = tasks.made_here(connection, DEFAULT_TARGET, TABLE) or pending.by_another(
+            connection, DEFAULT_TARGET, TABLE, NOBODY
+        )
     if not ours:
         raise NotMadeHere(f"The table {TABLE} was not made by Rescind, so this address does not touch it.")
     return table
