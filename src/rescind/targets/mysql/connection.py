@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import ssl
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -83,6 +83,22 @@ class Connection(Driver):
         """The server's, as it says of itself."""
         driver: Any = self
         return str(driver.server_version)
+
+    def connect(self, sock: Any = None) -> None:
+        """Once only: in another session nothing would belong to the branch that this one has begun."""
+        if self.look is not None:
+            self.look("connect()", None)
+        super().connect(sock)
+
+    def _execute_command(self, command: int, sql: str | bytes) -> None:
+        """The one road to the server: what no cursor has had looked at (`commit()`, `autocommit()`, `query()` of the
+        driver itself, which SQLAlchemy hands out) is looked at here.
+        """
+        if self.look is not None:
+            text = sql if isinstance(sql, str) else sql.decode(errors="replace")
+            self.look(text if command == COMMAND.COM_QUERY else f"command {command} of the driver", None)
+        driver: Any = super()
+        driver._execute_command(command, sql)
 
     def cursor(self, cursor: type[Cursor] | None = None) -> Any:
         """A cursor whose statements are looked at first."""
@@ -181,21 +197,21 @@ class _Looking:
     connection: Any
 
     def execute(self, query: str, args: Any = None) -> int:
-        self._look(query, args)
-        return super().execute(query, args)  # type: ignore[misc,no-any-return]
+        with self._looked_at(query, args):
+            return super().execute(query, args)  # type: ignore[misc,no-any-return]
 
     def executemany(self, query: str, args: Any) -> int:
-        self._look(query, ())
-        with self.connection.own():  # the driver makes many-row statements of it, and executes those
+        with self._looked_at(query, ()):  # the driver makes many-row statements of it, and executes those
             return super().executemany(query, args)  # type: ignore[misc,no-any-return]
 
     def callproc(self, procname: str, args: Any = ()) -> Any:
-        self._look(f"CALL {procname}", None)
-        return super().callproc(procname, args)  # type: ignore[misc]
+        with self._looked_at(f"CALL {procname}", None):
+            return super().callproc(procname, args)  # type: ignore[misc]
 
-    def _look(self, query: str, args: object) -> None:
+    def _looked_at(self, query: str, args: object) -> AbstractContextManager[None]:
         if self.connection.look is not None:
             self.connection.look(query, args)
+        return self.connection.own()  # type: ignore[no-any-return]
 
 
 class LookedAt(_Looking, Cursor):

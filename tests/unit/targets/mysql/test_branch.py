@@ -8,6 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
+import sqlalchemy as sa
 from tests.unit.targets.mysql.conftest import Sql
 
 from rescind.domain.branch import BranchId, Protocol
@@ -87,12 +88,53 @@ def test_a_statement_that_is_not_for_tasks_is_refused_for_good(branch: MySQLBran
         lambda connection: connection.connection.cursor().execute("COMMIT"),
         lambda connection: connection.connection.cursor().executemany("COMMIT", [()]),
         lambda connection: connection.connection.cursor().callproc("anything"),
+        lambda connection: connection.connection.cursor()._query("COMMIT"),
         lambda connection: connection.execution_options(stream_results=True).exec_driver_sql("COMMIT"),
+        lambda connection: connection.get_transaction().commit(),
+        lambda connection: connection.get_transaction().rollback(),
+        lambda connection: _commit_another(connection.engine),
+        lambda connection: connection.connection.commit(),
+        lambda connection: connection.connection.rollback(),
+        lambda connection: connection.connection.begin(),
+        lambda connection: connection.connection.autocommit(True),
+        lambda connection: connection.connection.query("COMMIT"),
+        lambda connection: connection.connection.query(b"COMMIT"),
+        lambda connection: connection.connection.set_character_set("latin1"),
+        lambda connection: connection.connection.select_db("mysql"),
+        lambda connection: connection.connection.ping(),
+        lambda connection: connection.connection.kill(1),
+        lambda connection: connection.connection.connect(),
     ],
 )
-def test_no_road_leads_around_the_guard(branch: MySQLBranch, road: Callable[[Any], object]) -> None:
+def test_no_road_leads_around_the_guard(
+    one: MySQLBranch, road: Callable[[Any], object], target: MySQLTarget, sql: Sql
+) -> None:
+    """Neither one of SQLAlchemy's nor one of the driver's connection that it hands out."""
+    one.connection().exec_driver_sql("INSERT INTO t VALUES (2)")
+    with pytest.raises((StatementRefused, sa.exc.StatementError)) as error:
+        road(one.connection())
+    assert isinstance(target.translate(error.value), StatementRefused)
     with pytest.raises(StatementRefused):
-        road(branch.connection())
+        one.write_marker(1, "")
+    one.close()
+    assert sql("SELECT a FROM t") == [(1,)]
+
+
+def _commit_another(engine: sa.Engine) -> None:
+    with engine.begin() as connection:
+        connection.exec_driver_sql("INSERT INTO t VALUES (3)")
+
+
+def test_a_session_that_was_closed_is_not_opened_again(one: MySQLBranch, sql: Sql) -> None:
+    """In another session nothing would belong to the branch, and everything would be committed by itself."""
+    driver = one.connection().connection.driver_connection
+    assert driver is not None
+    driver.close()
+    with pytest.raises(StatementRefused):
+        driver.connect()
+    with pytest.raises(Exception, match=r"Already closed|^\(0,"):
+        driver.cursor().execute("INSERT INTO t VALUES (2)")
+    assert sql("SELECT a FROM t") == [(1,)]
 
 
 @pytest.mark.parametrize("ending", ["COMMIT", "ROLLBACK"])
