@@ -15,6 +15,7 @@ from rescind.errors import TargetConflict, TargetRefused, TransactionBroken, Unk
 from rescind.targets import marker
 from rescind.targets.guarded import GuardedConnection
 from rescind.targets.postgresql import relations, sql
+from rescind.targets.postgresql.columns import read as read_columns
 from rescind.targets.postgresql.failures import TAKEN, translated
 from rescind.targets.postgresql.guard import BranchConnection
 from rescind.targets.postgresql.relations import Cursor
@@ -95,8 +96,9 @@ class PostgreSQLBranch:
                 raise UnknownColumn(f"Table {table.name} has no column {name!r}.")
         with self._own() as cursor:
             relation = relations.to_be_written(cursor, table.name)
+            bases = {column.name: base for column, base in read_columns(cursor, relation.oid)}
         go_on = self._connection.expect_alive
-        return PostgreSQLWriter(self._own, go_on, relation.sql, [column for column in found if column])
+        return PostgreSQLWriter(self._own, go_on, relation.sql, [column for column in found if column], bases)
 
     def write_marker(self, rows: int, checksum: str) -> None:
         """Prove the transaction, then write the marker. Raises TransactionBroken, StatementRefused.

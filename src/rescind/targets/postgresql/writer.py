@@ -1,9 +1,9 @@
-"""Many rows into one table by COPY, from Arrow's columns."""
+"""Many rows into one table by COPY, from Arrow's columns: in the binary form where each value has one, else as text."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 
 import psycopg
@@ -12,7 +12,7 @@ import pyarrow as pa
 from rescind.domain.limits import violation
 from rescind.domain.schema import Column
 from rescind.errors import ConstraintViolated, RescindError
-from rescind.targets.postgresql import arrow
+from rescind.targets.postgresql import arrow, binary
 from rescind.targets.postgresql.failures import known, translation
 from rescind.targets.postgresql.relations import Cursor
 from rescind.targets.postgresql.sql import quote
@@ -24,7 +24,8 @@ _NUMBER = re.compile(r"\d+")
 class PostgreSQLWriter:
     """Appends rows to one table, in the branch's transaction.
 
-    `own` gives a cursor for statements of Rescind's own; `go_on` raises after a cancel.
+    `own` gives a cursor for statements of Rescind's own; `go_on` raises after a cancel; `bases` are the names of
+    the columns' types.
     """
 
     def __init__(
@@ -33,12 +34,14 @@ class PostgreSQLWriter:
         go_on: Callable[[], None],
         table: str,
         columns: Sequence[Column],
+        bases: Mapping[str, str],
     ) -> None:
         self._own = own
         self._go_on = go_on
         self._columns = list(columns)
         self._names = [column.name for column in columns]
-        self._copy = f"COPY {table} ({', '.join(map(quote, self._names))}) FROM STDIN (FORMAT csv, ENCODING 'UTF8')"
+        self._copy = f"COPY {table} ({', '.join(map(quote, self._names))}) FROM STDIN"
+        self._binary = binary.encoder(self._columns, bases)
 
     def write(self, batch: pa.RecordBatch) -> int:
         """Append the rows. Raises ConstraintViolated with the row's index in the batch; TargetConflict if cancelled.
@@ -70,10 +73,18 @@ class PostgreSQLWriter:
             raise ConstraintViolated(f"Row {first.row + 1} of the batch, {first}.", first.row)
 
     def _send(self, cursor: Cursor, batch: pa.RecordBatch) -> None:
-        with cursor.copy(self._copy) as copy:
-            for piece in arrow.pieces(batch, self._columns):
+        form, pieces = self._encoded(batch)
+        with cursor.copy(f"{self._copy} (FORMAT {form}, ENCODING 'UTF8')") as copy:
+            for piece in pieces:
                 self._go_on()  # the server sees a cancel only when it has the next piece
                 copy.write(piece)
+
+    def _encoded(self, batch: pa.RecordBatch) -> tuple[str, Iterator[bytes]]:
+        """The form and the pieces of it; the same for the same batch."""
+        if self._binary is not None:
+            with suppress(pa.ArrowInvalid):  # a value that only text can say
+                return "binary", self._binary.pieces(batch)
+        return "csv", arrow.pieces(batch, self._columns)
 
     def _reason(self, error: psycopg.Error, batch: pa.RecordBatch) -> RescindError:
         reason = known(error)
@@ -84,12 +95,15 @@ class PostgreSQLWriter:
     def _offender(self, context: str | None, batch: pa.RecordBatch) -> int | None:
         """The row that COPY was at: `COPY table, line 3, column id: "x"`, in the language of the server.
 
-        A trigger's own context stands before it.
+        A trigger's own context stands before it. The end of the rows is a line too, where COPY finds at last that
+        those it has gathered do not fit.
         """
         for line in reversed((context or "").splitlines()):
             command, _, place = line.partition(", ")
             if command.startswith("COPY ") and (found := _NUMBER.search(place)):
-                return arrow.row_of_line(arrow.pieces(batch, self._columns), int(found[0]))
+                form, pieces = self._encoded(batch)
+                row = int(found[0]) - 1 if form == "binary" else arrow.row_of_line(pieces, int(found[0]))
+                return row if row < batch.num_rows else None
         return None
 
 

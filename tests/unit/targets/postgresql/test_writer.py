@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -13,7 +14,7 @@ from tests.unit.targets.postgresql.conftest import Begin, Sql
 
 from rescind.domain.schema import Column, Table, Type
 from rescind.errors import ConstraintViolated, RescindError, TargetConflict
-from rescind.targets.postgresql import arrow
+from rescind.targets.postgresql import binary
 from rescind.targets.postgresql.branch import PostgreSQLBranch
 from rescind.targets.postgresql.target import PostgreSQLTarget
 
@@ -36,6 +37,14 @@ def hide(write: Callable[[pa.RecordBatch], int], values: pa.RecordBatch) -> int 
     return error.value.row
 
 
+@pytest.fixture(params=["binary", "text"])
+def road(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rows are sent in either form."""
+    if request.param == "text":
+        monkeypatch.setattr(binary, "encoder", lambda columns, bases: None)
+
+
+@pytest.mark.usefixtures("road")
 @pytest.mark.parametrize("text", ["x", "two\nlines", "\n", "\r\n\r", '"\n"', 'a""\n\n\\.\n'])
 @pytest.mark.parametrize("row", [0, 1, 2, 39_999])
 def test_the_row_is_named_whatever_lines_its_text_and_others_have(
@@ -49,6 +58,7 @@ def test_the_row_is_named_whatever_lines_its_text_and_others_have(
     assert sql("SELECT * FROM t") == [(1, "one")]
 
 
+@pytest.mark.usefixtures("road")
 @pytest.mark.parametrize(
     ("bad", "row"), [((None, "x"), 2), ((5, "one"), 2), ((2, "a\0b"), 2), ((2**31, "x"), 2), ((2, "x" * 4), 2)]
 )
@@ -123,12 +133,13 @@ def test_a_cancel_stops_the_feeding_too(branch: PostgreSQLBranch, monkeypatch: p
     """The server looks at a cancel only when the next rows have come: a slow reader would never be stopped."""
     sent: list[int] = []
 
-    def slow(values: pa.RecordBatch, columns: Any) -> Any:
-        for number in range(1, 10**9):
+    def slow(encoder: binary.Encoder, values: pa.RecordBatch) -> Any:
+        yield b"PGCOPY\n\xff\r\n\0" + bytes(8)
+        for number in range(10, 10**9):
             sent.append(number)
-            yield f'{number + 10},"x{number}"\n'.encode()
+            yield struct.pack("!hiiii", 2, 4, number, 4, number)
 
-    monkeypatch.setattr(arrow, "pieces", slow)
+    monkeypatch.setattr(binary.Encoder, "pieces", slow)
     writer = branch.writer(T, NAMES)
     with ThreadPoolExecutor(1) as pool:
         writing = pool.submit(writer.write, batch((2, "two")))
@@ -152,3 +163,12 @@ def test_a_statement_that_waits_is_cancelled(begin: Begin, branch: PostgreSQLBra
         second.cancel()
         with pytest.raises(RescindError):
             waiting.result(20)
+
+
+def test_a_row_that_no_page_holds_is_not_taken_for_the_one_after_the_last(begin: Begin, sql: Sql) -> None:
+    """COPY finds it when the rows are over, and names the line where it is then."""
+    names = [f"c{n}" for n in range(1_200)]
+    sql(f"CREATE TABLE wide({', '.join(f'{name} bigint' for name in names)})")
+    wide = Table("wide", tuple(Column(name, Type.integer, "") for name in names))
+    values = pa.RecordBatch.from_arrays([pa.array([1, 2, 3], pa.int64())] * len(names), names=names)
+    assert hide(begin().writer(wide, names).write, values) is None
