@@ -47,6 +47,7 @@ from rescind.transaction.operator import Operator
 from rescind.transaction.recovery import Recovery
 from rescind.transaction.selftest import Step
 from rescind.transaction.situation import Observer
+from rescind.uploads.outputs import OutputStore
 from rescind.uploads.store import UploadStore
 from rescind.worker import guard
 from rescind.worker.children import Leaving, set_up_child
@@ -74,6 +75,10 @@ class Core:
         """Let go of every connection."""
         self.targets.close()
         self.ledger.close()
+
+    @property
+    def outputs(self) -> OutputStore:
+        return OutputStore(self.settings.outputs_directory(), self.ledger, self.settings.output_days)
 
     def recovery(self) -> Recovery:
         return Recovery(self.ledger, self.targets)
@@ -135,7 +140,7 @@ def operator(settings: Settings, name: str, *, dry_run: bool = False) -> Iterato
     start(settings, "recover")
     with closing(open_core(settings)) as core:
         migration.check(core.ledger)
-        observer = Observer(core.ledger, core.targets, core.recovery(), _worker_left, settings.lease_seconds)
+        observer = Observer(core.ledger, core.targets, _worker_left, settings.lease_seconds)
         yield Operator(observer, partial(_sweep_once, core), name, dry_run)
 
 
@@ -179,7 +184,8 @@ def purge(settings: Settings) -> dict[str, int]:
     """Delete what is past its retention; how many of each."""
     with closing(open_core(settings)) as core:
         migration.check(core.ledger)
-        return {"uploads": core.uploads.sweep(now()), "tasks": core.forgetter().forget(now())}
+        tasks = core.forgetter().forget(now())
+        return {"uploads": core.uploads.sweep(now()), "tasks": tasks, "outputs": core.outputs.sweep(now())}
 
 
 # --- the API --------------------------------------------------------------------------------------------------
@@ -198,6 +204,7 @@ def api_app(settings: Settings) -> Flask:
             targets=core.targets,
             registry=core.registry,
             uploads=core.uploads,
+            outputs=core.outputs,
             submission=Submission(core.ledger, core.registry, announcer.announce),
             readiness=partial(readiness, core, celery),
         )
@@ -305,6 +312,7 @@ def open_worker(core: Core, announce: Callable[[str], None], leaving: Callable[[
         targets=core.targets,
         registry=core.registry,
         uploads=core.uploads,
+        outputs=core.outputs,
         open_upload=core.open_upload,
         coordinator=Coordinator(core.ledger, core.targets, core.recovery()),
         announce=announce,
@@ -343,6 +351,7 @@ def open_sweeper(core: Core) -> Sweeper:
         recovery=core.recovery(),
         forgetter=core.forgetter(),
         uploads=core.uploads,
+        outputs=core.outputs,
         publish=publisher(_celery(core.settings)),
         lease_seconds=core.settings.lease_seconds,
         sweep_seconds=core.settings.sweep_seconds,

@@ -6,6 +6,9 @@ RescindError
 │   ├── UnknownId             no task has that id
 │   ├── UnknownUpload         no upload has that id, or its bytes are gone
 │   ├── InvalidArguments      the arguments do not fit the task
+│   ├── NoOutput              the task made no such file
+│   ├── NotCommitted          the task has not committed, so nothing that it made can be had
+│   ├── OutputGone            the file that the task made is deleted or changed
 │   ├── UnknownTable          the target has no such table
 │   ├── UnknownColumn         the input has a column that the table lacks
 │   ├── MissingColumn         the table needs a column that the input lacks
@@ -42,6 +45,7 @@ RescindError
 │   ├── Fenced                another attempt or recovery has taken over
 │   └── ShuttingDown          this worker is told to leave
 ├── UploadStorageFull         no space left where uploads are kept
+├── OutputStorageFull         no space left where the files that tasks make are kept
 ├── LedgerUnavailable         the ledger does not answer
 ├── LedgerOutdated            a target knows a later life of this ledger, which was restored from a backup
 ├── BrokerUnavailable         the broker does not answer (the sweeper announces later)
@@ -123,6 +127,27 @@ class InvalidArguments(InvalidRequest):
 
     def details(self) -> dict[str, Any]:
         return {"errors": self.problems} if self.problems else {}
+
+
+class NoOutput(InvalidRequest):
+    """The task made no such file."""
+
+    code = "no-output"
+    advice = "See the task's receipt for what it made; `export` makes files."
+
+
+class NotCommitted(InvalidRequest):
+    """The task has not committed, so nothing that it made can be had."""
+
+    code = "not-committed"
+    advice = "Wait until the task has committed; one that was taken back made nothing: start it again."
+
+
+class OutputGone(InvalidRequest):
+    """The file that the task made is deleted or changed."""
+
+    code = "output-gone"
+    advice = "Start the task again to have the file made anew."
 
 
 class UnknownTable(InvalidRequest):
@@ -388,6 +413,14 @@ class UploadStorageFull(RescindError):
     code = "storage-full"
     retry = Retry.counted
     advice = "Free some space where the uploads are kept, then send the file again."
+
+
+class OutputStorageFull(RescindError):
+    """No space is left where the files that tasks make are kept; nothing of the file was kept."""
+
+    code = "output-storage-full"
+    retry = Retry.counted
+    advice = "Free some space where outputs are kept, then retry the task."
 
 
 class LedgerUnavailable(RescindError):

@@ -59,6 +59,7 @@ _GROUPS = {
     "forget": ("before", "between", "after"),
     "ledger": ("io_error", "busy", "disk_full"),
     "upload": ("short_read", "disk_full", "changed_file"),
+    "output": ("mid_data", "disk_full", "before_rename", "after_rename", "before_remove"),
 }
 
 #: Every failpoint that exists: a name that is not here cannot be armed or hit.

@@ -74,6 +74,9 @@ class Settings(BaseSettings):
         900, ge=1, le=86_400, description="How long a task with commit=manual is held, if its request does not say."
     )
     uploads: Path | None = Field(None, description="Where uploads are kept; without it, in the home.")
+    outputs: Path | None = Field(
+        None, description="Where files that tasks make are kept; without it, `outputs` beside the uploads."
+    )
     tasks: Annotated[tuple[str, ...], NoDecode] = Field((), description="Modules with your own tasks, comma-separated.")
     classic: bool = Field(True, description="Whether the demo's endpoints are served.")
     max_generate_rows: int = Field(100_000_000, ge=1, description="Most rows that one `generate` may make.")
@@ -81,6 +84,7 @@ class Settings(BaseSettings):
     max_record_bytes: int = Field(16 * MIB, ge=1024, description="Longest record of an input file.")
     max_expanded_bytes: int = Field(1024 * GIB, ge=1, description="Most bytes that a compressed input may expand to.")
     upload_days: float = Field(7.0, gt=0, description="Days until an upload that was not committed is deleted.")
+    output_days: float = Field(7.0, gt=0, description="Days until a file that a task made is deleted.")
     task_days: float = Field(30.0, gt=0, description="Days until an ended task is forgotten.")
     lease_seconds: float = Field(15.0, gt=0, description="Silence after which a worker is taken for dead.")
     sweep_seconds: float = Field(2.0, gt=0, description="Pause between two sweeps.")
@@ -136,6 +140,9 @@ class Settings(BaseSettings):
 
     def uploads_directory(self) -> Path:
         return self.uploads or self.home / "uploads"
+
+    def outputs_directory(self) -> Path:
+        return self.outputs or self.uploads_directory().parent / "outputs"
 
 
 def load(**flags: Any) -> Settings:

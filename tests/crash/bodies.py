@@ -50,3 +50,17 @@ slow_one = _writing("slow-1", ONE, pause_seconds=0.03)
 slow_both = _writing("slow-2", BOTH, pause_seconds=0.03)
 fail_one = _writing("fail-1", ONE, fails=True)
 fail_both = _writing("fail-2", BOTH, fails=True)
+
+
+def file_bytes() -> bytes:
+    """What `report` puts into its file."""
+    return "".join(name for _, name in input_rows()).encode()
+
+
+@transactional(name="report")
+def report(tx: Transaction, table: str) -> None:
+    """Write, and make a file of what was written."""
+    _copy(tx, table, ONE, 0.0)
+    with tx.output("report", filename="names.txt", media_type="text/plain") as file:
+        for _, name in input_rows():
+            file.write(name.encode())

@@ -27,7 +27,7 @@ COMBINATIONS = {
 }
 FAST = "PostgreSQL, two-phase"  #: gets all runs that are asked for; the others a tenth each
 
-JOBS = (Job.write,) * 6 + (Job.slow, Job.fail, Job.load, Job.create, Job.generate, Job.clear, Job.load_by_two)
+JOBS = (Job.write,) * 6 + tuple(job for job in Job if job is not Job.write)
 JOBS_OF_TWO = (Job.write,) * 4 + (Job.slow, Job.fail, Job.load, Job.load)
 ACTS = (Act.kill,) * 8 + (Act.hang,) * 2 + (Act.stall,) + (Act.stop,) * 2 + (Act.fail, Act.lose, Act.lose)
 MOST_ERRORS = 2  #: errors that are counted against a task: at the third it rightly fails
@@ -36,7 +36,8 @@ MOST_ERRORS = 2  #: errors that are counted against a task: at the third it righ
 IN_LEDGER = frozenset({"claim.after_update"})
 #: Points that the task's own function passes: an error there is its own, and rightly ends the task.
 IN_FUNCTION = frozenset(
-    {"branch.before_register", "branch.after_register", "branch.after_start", "branch.mid_data", *roads.MAKE}
+    {"branch.before_register", "branch.after_register", "branch.after_start", "branch.mid_data"}
+    | {*roads.MAKE, *roads.OUTPUT}
 )
 LEDGER = ("ledger.io_error", "ledger.busy", "ledger.disk_full")
 
@@ -114,6 +115,7 @@ def _worker_points(scenario: Scenario) -> list[str]:
     points += roads.PREPARE + roads.TWO_PHASE if scenario.two_phase else ()
     points += roads.HOLD * 3 if scenario.held else ()
     points += roads.MAKE * 3 if _makes(scenario) else ()
+    points += roads.OUTPUT * 3 if scenario.job is Job.report else ()
     return points
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from hashlib import sha256
 
 from tests.crash.observed import Contents, Observed
 
@@ -125,6 +126,17 @@ def uploads_are_kept_as_long_as_needed(o: Observed) -> Iterator[str]:
         yield f"{o.state}, and the upload's bytes are {'still there' if o.upload_there else 'gone'}"
 
 
+def files_are_there_with_the_commit(o: Observed) -> Iterator[str]:
+    """Committed: the attempt's file, whole, as its receipt says. Any other end: none."""
+    if o.files is None or o.state not in _DONE:
+        return
+    wanted = {f"{o.task_id}.{o.attempt}.report": o.file_bytes} if o.state == State.committed else {}
+    if o.files != wanted:
+        yield f"{o.state}, and the files are {dict(o.files)}, not {wanted}"
+    if wanted and [f["sha256"] for f in (o.receipt or {}).get("outputs", ())] != [sha256(o.file_bytes).hexdigest()]:
+        yield f"committed, and the receipt tells of {(o.receipt or {}).get('outputs')}"
+
+
 INVARIANTS: dict[str, Invariant] = {
     "I1": i1_only_decided_attempts_commit,
     "I2": i2_one_attempt_commits,
@@ -137,6 +149,7 @@ INVARIANTS: dict[str, Invariant] = {
     "I9": i9_it_ends,
     "history": history_is_a_path,
     "uploads": uploads_are_kept_as_long_as_needed,
+    "files": files_are_there_with_the_commit,
 }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from sqlalchemy import select
+from tests.crash.bodies import file_bytes
 from tests.crash.observed import BranchSeen, MarkerSeen, Observed
 from tests.crash.scenario import Act, Held, Job
 from tests.crash.traps import lines
@@ -43,6 +44,9 @@ def observe(world: World, task_id: str, committing: list[BranchSeen], alive: lis
             may_end=_may_end(world),
             one_phase=world.scenario.one_phase,
             upload_there=there,
+            task_id=task_id,
+            files=_files(world, parts) if world.scenario.job is Job.report else None,
+            file_bytes=file_bytes(),
             waits=tuple(wait for site in world.sites.values() for wait in site.waits(world.table)),
             alive=tuple(alive),
             finished=task.finished_at is not None,
@@ -116,6 +120,12 @@ def _digests(parts: Parts, task: Task) -> list[str]:
         return []
     with parts.ledger.read() as connection:
         return [connection.execute(select(tables.upload.c.sha256).where(tables.upload.c.id == upload)).scalar_one()]
+
+
+def _files(world: World, parts: Parts) -> dict[str, bytes]:
+    """What outlives a sweep."""
+    parts.outputs.sweep(now())
+    return {path.name: path.read_bytes() for path in world.file("outputs").glob("*")}
 
 
 def _upload_there(world: World, parts: Parts, task: Task) -> bool:

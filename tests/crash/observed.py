@@ -58,6 +58,10 @@ class Observed:
     may_end: frozenset[str]  #: the states that are right for this task, a stop apart
     one_phase: bool  #: one branch commits in one phase: `committing` may turn to `aborting`
     upload_there: bool | None = None  #: whether the uploaded bytes are kept; None: there was no upload
+    #: The file's bytes by its name, for a task that makes one; None for others.
+    files: Mapping[str, bytes] | None = None
+    file_bytes: bytes = b""  #: what its file must hold
+    task_id: str = ""
     waits: tuple[str, ...] = ()
     alive: tuple[str, ...] = ()
     finished: bool = True  #: the ledger has the time at which it ended

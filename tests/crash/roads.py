@@ -42,7 +42,7 @@ ELSEWHERE = frozenset(
         "submit.before_insert", "submit.after_insert", "submit.after_commit", "submit.before_reply",
         "upload.short_read", "upload.disk_full",
         "announce.before", "announce.after_publish", "announce.before_mark", "sweep.before_announce",
-        "forget.before", "forget.between", "forget.after",
+        "forget.before", "forget.between", "forget.after", "output.before_remove",
     }
 )  # fmt: skip
 
@@ -51,6 +51,9 @@ SECOND_BRANCH = (
     ("branch.before_register", 2), ("branch.after_start", 2), ("branch.mid_data", 5), ("branch.before_marker", 2),
     ("branch.after_marker", 2),
 )  # fmt: skip
+
+#: Points of an attempt that makes a file, each before its decision.
+OUTPUT = ("output.mid_data", "output.before_rename", "output.after_rename")
 
 #: What leaves a two-phase branch prepared, and a one-phase branch decided but not committed.
 PREPARED = Trap("prepare.after")
@@ -123,7 +126,18 @@ def _of_any_target(write: Scenario) -> dict[str, Scenario]:
     found |= {f"{point} in the worker": _worker(replace(write, job=Job.fail), point) for point in ABORT}
     found |= {point: _recoverer(write, LOST, point) for point in (*ABORT, *RECOVERY)}
     found["upload.changed_file"] = _worker(replace(write, job=Job.load), "upload.changed_file")
+    found |= _of_files(replace(write, job=Job.report))
     return found
+
+
+def _of_files(report: Scenario) -> dict[str, Scenario]:
+    """Around a file that an attempt makes: it is there with the commit, whoever finishes it, and only then."""
+    found = {point: _worker(report, point) for point in (*OUTPUT, "branch.after_data", "decide.before")}
+    found["finish.before"] = _recoverer(
+        report, Trap("commit1p.after" if report.one_phase else "decide.after"), "finish.before"
+    )
+    found["output.disk_full"] = replace(report, workers=(Trap("output.disk_full", Act.fail),))
+    return {f"{point} with a file": scenario for point, scenario in found.items()}
 
 
 def three_deaths(place: Place) -> dict[str, Scenario]:

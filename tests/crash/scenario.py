@@ -21,6 +21,7 @@ class Job(StrEnum):
     create = "create"  #: the same into a table made for it
     generate = "generate"
     clear = "clear"
+    report = "report"  #: writes, and makes a file of what it wrote
 
 
 class Act(StrEnum):

@@ -100,11 +100,22 @@ def _forget(scenario: Scenario, world: World) -> list[str]:
     return found
 
 
+def _output(scenario: Scenario, world: World) -> list[str]:
+    """Sweeping dies before a file goes: the next sweep takes it."""
+    _, found = Run(scenario, world, task_id=world.submit()).go()
+    in_child(world.file("log"), partial(_trapped, world, _trap(scenario), partial(_sweep_files, world)))
+    if len([*world.file("outputs").iterdir()]) != 1:
+        found.append("output: the file was not there when the sweep died")
+    in_child(world.file("log"), partial(_sweep_files, world))
+    return found + [f"output: {path.name} is left" for path in world.file("outputs").iterdir()]
+
+
 STORIES: dict[str, Callable[[Scenario, World], list[str]]] = {
     "submit": _submit,
     "upload": _upload,
     "announce": _announce,
     "forget": _forget,
+    "output": _output,
 } | operators.STORIES
 
 
@@ -142,6 +153,11 @@ def _sweep_once(world: World, task_id: str) -> None:
 def _forget_all(world: World) -> None:
     with world.open() as parts:
         parts.sweeper(1.0, days=0.0).forgetter.forget(now() + timedelta(seconds=1))
+
+
+def _sweep_files(world: World) -> None:
+    with world.open() as parts:
+        parts.outputs.sweep(now() + timedelta(days=8))
 
 
 def _age_announcement(world: World) -> None:

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.crash
 
 def _scenario(point: str, act: Act = Act.kill, place: Place = Place.sqlite) -> Scenario:
     story = {"sweep": "announce"}.get(point.partition(".")[0], point.partition(".")[0])
-    job = Job.load if story in ("submit", "upload") else Job.write
+    job = {"submit": Job.load, "upload": Job.load, "output": Job.report}.get(story, Job.write)
     return Scenario(0, place, job, story=story, trap=Trap(point, act))
 
 

@@ -105,6 +105,12 @@ WRONG: dict[str, tuple[Observed, dict[str, Any]]] = {
     "history two attempts at once": (COMMITTED, {"events": (("running", 1), *COMMITTED.events[1:])}),
     "uploads kept for nothing": (COMMITTED, {"upload_there": True}),
     "uploads gone too early": (STOPPED, {"upload_there": False}),
+    "files none with the commit": (COMMITTED, {"files": {}}),
+    "files half with the commit": (COMMITTED, {"files": {"t.1.report": b"ab"}, "task_id": "t", "file_bytes": b"abc"}),
+    "files of another attempt": (COMMITTED, {"files": {"t.2.report": b"abc"}, "task_id": "t", "file_bytes": b"abc"}),
+    "files that the receipt does not tell of": (COMMITTED, {"files": {"t.1.report": b""}, "task_id": "t"}),
+    "files left": (STOPPED, {"files": {"t.1.report": b""}}),
+    "files half left": (FAILED, {"files": {"t.1.report.part": b""}}),
 }
 
 

@@ -33,6 +33,7 @@ from rescind.testing.memory import Operator
 from rescind.transaction.coordinator import Coordinator
 from rescind.transaction.forget import Forgetter
 from rescind.transaction.recovery import Recovery
+from rescind.uploads.outputs import OutputStore
 from rescind.uploads.store import UploadStore
 from rescind.worker.run import Worker
 from rescind.worker.sweeper import Sweeper
@@ -54,6 +55,7 @@ class Parts:
     targets: TargetRegistry
     registry: TaskRegistry
     uploads: UploadStore
+    outputs: OutputStore
 
     @property
     def recovery(self) -> Recovery:
@@ -69,6 +71,7 @@ class Parts:
             targets=self.targets,
             registry=self.registry,
             uploads=self.uploads,
+            outputs=self.outputs,
             open_upload=self.open_upload,
             coordinator=coordinator,
             announce=lambda task_id: None,
@@ -84,6 +87,7 @@ class Parts:
             recovery=self.recovery,
             forgetter=Forgetter(self.ledger, self.targets, days),
             uploads=self.uploads,
+            outputs=self.outputs,
             publish=publish,
             lease_seconds=lease_seconds,
             sweep_seconds=SWEEP_SECONDS,
@@ -154,7 +158,8 @@ class World:
         ledger = Ledger(self.ledger.url, BUSY_SECONDS)
         targets = TargetRegistry({name: site.target() for name, site in self.sites.items()})
         uploads = UploadStore(self.file("uploads"), ledger, 1 << 20)
-        parts = Parts(ledger, targets, _registry(), uploads)
+        outputs = OutputStore(self.file("outputs"), ledger)
+        parts = Parts(ledger, targets, _registry(), uploads, outputs)
         try:
             yield parts
         finally:

@@ -200,6 +200,6 @@ def test_migrate_does_no_harm_to_a_ledger_in_use(capsys: pytest.CaptureFixture[s
 def test_purge_says_what_it_deleted(capsys: pytest.CaptureFixture[str]) -> None:
     main(["purge", "--json"])  # or the sweeper: what the tests before have loaded
     capsys.readouterr()
-    assert answer(capsys, "purge") == {"uploads": 0, "tasks": 0}
+    assert answer(capsys, "purge") == {"uploads": 0, "tasks": 0, "outputs": 0}
     assert main(["purge"]) == 0
     assert capsys.readouterr().out == "Deleted: 0 uploads, 0 tasks.\n"

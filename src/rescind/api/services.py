@@ -13,6 +13,7 @@ from rescind.settings import DEFAULT_TARGET, Settings
 from rescind.targets.target import Catalog, Target
 from rescind.tasks.registry import TaskRegistry
 from rescind.tasks.submission import Submission
+from rescind.uploads.outputs import OutputStore
 from rescind.uploads.store import UploadStore
 
 EXTENSION = "rescind"
@@ -27,6 +28,7 @@ class Services:
     targets: Mapping[str, Target]
     registry: TaskRegistry
     uploads: UploadStore
+    outputs: OutputStore
     submission: Submission
     readiness: Callable[[], dict[str, str | None]]
 

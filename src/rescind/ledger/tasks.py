@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -17,6 +17,7 @@ from rescind.ledger.engine import now
 from rescind.ledger.events import record
 
 AUTOMATIC = Terms()
+IDS_PER_QUERY = 500  #: databases bound the number of parameters
 
 _t = tables.task
 
@@ -71,6 +72,13 @@ def get(connection: Connection, task_id: str) -> Task | None:
     """The task, or None where the ledger has no such id."""
     row = connection.execute(select(_t).where(_t.c.id == task_id)).one_or_none()
     return None if row is None else _tasks(connection, [row])[0]
+
+
+def of_ids(connection: Connection, ids: Collection[str]) -> list[Task]:
+    """Those of the tasks that the ledger knows."""
+    wanted = sorted(ids)
+    some = (wanted[first : first + IDS_PER_QUERY] for first in range(0, len(wanted), IDS_PER_QUERY))
+    return [task for part in some for task in found(connection, select(_t).where(_t.c.id.in_(part)))]
 
 
 def in_states(connection: Connection, *states: State) -> list[Task]:

@@ -16,14 +16,14 @@ import inspect
 import json
 import operator
 from collections.abc import Callable, Sequence
-from contextlib import closing
+from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass, replace
 from typing import Any, NewType, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 from sqlalchemy import Connection
 
-from rescind.domain.receipt import Draft
+from rescind.domain.receipt import Draft, Output
 from rescind.domain.schema import Table, hidden
 from rescind.domain.upload import Upload
 from rescind.errors import InvalidArguments, ResultInvalid, TargetBusy, UnknownTable
@@ -34,6 +34,8 @@ from rescind.readers.reader import Reader
 from rescind.settings import DEFAULT_TARGET
 from rescind.tasks.writing import TableWriter
 from rescind.transaction.work import Work
+from rescind.uploads.output_file import OutputFile
+from rescind.uploads.outputs import OutputStore
 from rescind.uploads.store import UploadStore
 
 #: An argument of this type is the id of an upload; the upload is kept as long as the task needs it.
@@ -144,11 +146,17 @@ class Transaction:
     """One attempt at a task, as its function sees it."""
 
     def __init__(
-        self, work: Work, ledger: Ledger, uploads: UploadStore, open_upload: Callable[[Upload], Reader]
+        self,
+        work: Work,
+        ledger: Ledger,
+        uploads: UploadStore,
+        outputs: OutputStore,
+        open_upload: Callable[[Upload], Reader],
     ) -> None:
         self._work = work
         self._ledger = ledger
         self._uploads = uploads
+        self._outputs = outputs
         self._open_upload = open_upload
         self._inputs: list[Upload] = []
         self._draft = Draft()
@@ -255,6 +263,20 @@ class Transaction:
         self._inputs.append(upload)
         self.progress(bytes_total=upload.length)
         return closing(self._open_upload(upload))
+
+    def output(self, kind: str, *, filename: str, media_type: str) -> AbstractContextManager[OutputFile]:
+        """A binary file to write to, for a `with`; who started the task can download it once the task has committed.
+
+        It is to be saved as `filename`. A task makes one file of each kind. Raises Stopped and OutputStorageFull.
+        """
+        self.check()
+        task = self._work.task
+        return self._outputs.make(
+            task, kind, filename=filename, media_type=media_type, check=self.check, made=self._made
+        )
+
+    def _made(self, output: Output) -> None:
+        self._draft = replace(self._draft, outputs=(*self._draft.outputs, output))
 
     def counted(self, when: str, rows: int, target: str = DEFAULT_TARGET) -> None:
         """Put a row count into the receipt; `when` is `before` or `after`. With several targets it names its own."""

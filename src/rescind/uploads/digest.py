@@ -23,7 +23,7 @@ class Measure:
         self.length = 0
         self._sha256 = hashlib.sha256()
 
-    def add(self, piece: bytes) -> None:
+    def add(self, piece: bytes | memoryview) -> None:
         self.length += len(piece)
         self._sha256.update(piece)
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from rescind.errors import UnknownUpload
+from rescind.uploads import disk
 
 _PART = ".part"
 
@@ -51,7 +52,7 @@ class UploadDirectory:
                 file.flush()
                 os.fsync(file.fileno())
             part.rename(whole)
-            self._sync()
+            disk.keep(self._root)
         except BaseException:
             with suppress(OSError):
                 part.unlink(missing_ok=True)
@@ -86,13 +87,6 @@ class UploadDirectory:
                     if entry.is_file(follow_symlinks=False) and entry.stat(follow_symlinks=False).st_mtime < limit:
                         found.append(Path(entry.path))
         return found
-
-    def _sync(self) -> None:
-        directory = os.open(self._root, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(directory)
-        finally:
-            os.close(directory)
 
 
 def _is_id(name: str) -> bool:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import errno
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -15,6 +13,7 @@ from rescind.domain.upload import Upload
 from rescind.errors import InputChanged, UnknownUpload, UploadIncomplete, UploadStorageFull, UploadTooLarge
 from rescind.ledger import uploads
 from rescind.ledger.engine import Ledger
+from rescind.uploads import disk
 from rescind.uploads.digest import ByteStream, Measure, pieces
 from rescind.uploads.directory import UploadDirectory, checked
 
@@ -23,8 +22,6 @@ from rescind.uploads.directory import UploadDirectory, checked
 ORPHAN_AGE = timedelta(hours=1)
 #: The same for a file that is being received: it is written to as long as its client sends.
 PART_AGE = timedelta(hours=24)
-
-_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
 class UploadStore:
@@ -58,7 +55,7 @@ class UploadStore:
             self._limit(declared)
         upload_id = str(uuid_utils.uuid7())
         measure = Measure()
-        with _full_disk_named(), self._directory.receive(upload_id) as file:
+        with disk.full_named(UploadStorageFull, "uploads"), self._directory.receive(upload_id) as file:
             for piece in _arriving(stream):
                 measure.add(piece)
                 self._limit(measure.length)
@@ -157,15 +154,3 @@ def _compare(measure: Measure, declared: int | None, expected_sha256: str | None
         raise UploadIncomplete(f"{measure.length} bytes arrived where {declared} were declared.")
     if expected_sha256 is not None and measure.sha256 != expected_sha256.lower():
         raise UploadIncomplete(f"The bytes that arrived have SHA-256 {measure.sha256}, not {expected_sha256}.")
-
-
-@contextmanager
-def _full_disk_named() -> Iterator[None]:
-    try:
-        yield
-    except failpoints.Injected as error:
-        raise UploadStorageFull("No space is left where uploads are kept: a failpoint says so.") from error
-    except OSError as error:
-        if error.errno not in _FULL:
-            raise
-        raise UploadStorageFull(f"No space is left where uploads are kept: {error.strerror}.") from error

@@ -26,6 +26,7 @@ from rescind.telemetry.logs import log
 from rescind.transaction.control import Control
 from rescind.transaction.coordinator import Coordinator
 from rescind.transaction.work import Work
+from rescind.uploads.outputs import OutputStore
 from rescind.uploads.store import UploadStore
 from rescind.worker.watchdog import Watchdog
 
@@ -41,6 +42,7 @@ class Worker:
     targets: TargetRegistry
     registry: TaskRegistry
     uploads: UploadStore
+    outputs: OutputStore
     open_upload: Callable[[Upload], Reader]
     coordinator: Coordinator
     announce: Callable[[str], None]
@@ -91,7 +93,7 @@ class Worker:
 
     def _body(self, task: Task, work: Work) -> Draft:
         definition = self.registry[task.name]
-        tx = Transaction(work, self.ledger, self.uploads, self.open_upload)
+        tx = Transaction(work, self.ledger, self.uploads, self.outputs, self.open_upload)
         try:
             result: Any = definition.call(tx, task.args)
         except RescindError:

@@ -25,11 +25,12 @@ from rescind.targets.target import Target
 from rescind.telemetry.logs import log
 from rescind.transaction.forget import Forgetter
 from rescind.transaction.recovery import Recovery
+from rescind.uploads.outputs import OutputStore
 from rescind.uploads.store import UploadStore
 from rescind.worker.lease import Unchanged, worker_is_gone
 
 STOP_SECONDS = 10.0  #: a stop that the worker does not obey for so long is carried out by the sweeper
-TENDING_SECONDS = 60.0  #: pause between two looks for tasks that are past their retention
+TENDING_SECONDS = 60.0  #: pause between two looks for tasks and files that are past their retention
 
 
 @dataclass
@@ -41,6 +42,7 @@ class Sweeper:
     recovery: Recovery
     forgetter: Forgetter
     uploads: UploadStore
+    outputs: OutputStore
     publish: Callable[[str], None]
     lease_seconds: float
     sweep_seconds: float
@@ -78,6 +80,7 @@ class Sweeper:
             self.uploads.sweep(now())
             if time.monotonic() - tended >= TENDING_SECONDS:
                 self.forgetter.forget(now())
+                self.outputs.sweep(now())
                 tended = time.monotonic()
 
         return sweep

@@ -80,7 +80,7 @@ def test_purge_of_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     main(["migrate"])
     capsys.readouterr()
     assert main(["purge", "--json"]) == 0
-    assert json.loads(capsys.readouterr().out) == {"uploads": 0, "tasks": 0}
+    assert json.loads(capsys.readouterr().out) == {"uploads": 0, "tasks": 0, "outputs": 0}
 
 
 @pytest.mark.parametrize("name", ["api", "worker", "sweeper", "purge", "recover"])

@@ -27,7 +27,7 @@ def test_a_ledger_that_was_away_makes_no_worker_dead(ledger_url: str, monkeypatc
         yield
 
     with closing(Ledger(ledger_url)) as ledger:
-        sweeper = Sweeper(ledger, TargetRegistry({}), none, none, none, lambda _: None, 15.0, 2.0)
+        sweeper = Sweeper(ledger, TargetRegistry({}), none, none, none, none, lambda _: None, 15.0, 2.0)
         beats.seconds("task", 1)
         assert beats.seconds("task", 1) == 100
         monkeypatch.setattr(Ledger, "write", away)
