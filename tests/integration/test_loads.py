@@ -68,7 +68,7 @@ def test_a_file_of_another_kind_makes_no_table_of_one_column(shop: InProcess, ma
     task = loaded(shop, "made", f"id{mark}name\n1{mark}pen\n".encode(), create=True)
     assert task.state is State.failed
     assert task.problem is not None
-    assert "separated by commas" in task.problem.detail
+    assert "not by a comma" in task.problem.detail
 
 
 def test_the_progress_of_a_finished_load_is_all_of_it(shop: InProcess) -> None:

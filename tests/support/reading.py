@@ -13,6 +13,7 @@ import pytest
 from rescind.domain.rejects import Reject
 from rescind.domain.schema import Column, Type
 from rescind.errors import RowsRejected
+from rescind.readers.options import Options
 from rescind.readers.policy import all_or_none
 from rescind.readers.reader import InputField, Reader, Source
 from rescind.readers.registry import open_reader
@@ -31,29 +32,36 @@ class Files:
         self._directory = directory
 
     def open(
-        self, data: bytes, *, max_record_bytes: int = 16 * MIB, max_expanded_bytes: int = 1024 * MIB, name: str = "x"
+        self,
+        data: bytes,
+        *,
+        max_record_bytes: int = 16 * MIB,
+        max_expanded_bytes: int = 1024 * MIB,
+        name: str = "x",
+        **said: Any,
     ) -> Reader:
+        """`said` are options of the file."""
         path = self._directory / name
         path.write_bytes(data)
-        return open_reader(Source(path, max_record_bytes, max_expanded_bytes))
+        return open_reader(Source(path, max_record_bytes, max_expanded_bytes, Options(**said)))
 
-    def rows(self, data: bytes, *types: Type) -> list[tuple[Any, ...]]:
+    def rows(self, data: bytes, *types: Type, **said: Any) -> list[tuple[Any, ...]]:
         """All rows; columns are text where no types are given."""
-        reader = self.open(data)
+        reader = self.open(data, **said)
         return rows(reader, columns(reader, *types))
 
-    def rejected(self, data: bytes, *types: Type, nullable: bool = True) -> list[Reject]:
+    def rejected(self, data: bytes, *types: Type, nullable: bool = True, **said: Any) -> list[Reject]:
         """The rejects, of which there must be some."""
-        reader = self.open(data)
+        reader = self.open(data, **said)
         with pytest.raises(RowsRejected) as caught:
             rows(reader, columns(reader, *types, nullable=nullable))
         assert caught.value.total == len(caught.value.rejects)
         return list(caught.value.rejects)
 
-    def inferred(self, *values: str) -> Type:
+    def inferred(self, *values: str, **said: Any) -> Type:
         """The type of a column with these fields, as they stand in the file, beside another column."""
         lines = "".join(f"{value},x\n" for value in values)
-        return self.open(f"a,b\n{lines}".encode()).infer(never)[0].type
+        return self.open(f"a,b\n{lines}".encode(), **said).infer(never)[0].type
 
 
 def columns(reader: Reader, *types: Type, nullable: bool = True) -> list[Column]:

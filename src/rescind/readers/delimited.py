@@ -1,4 +1,4 @@
-"""CSV: a header, then records; plain or gzip, UTF-8.
+"""CSV, TSV and their kin: a header, if there is one, then records.
 
 The file is cut into blocks of whole records, and each block is parsed and cast as a whole. So memory is bounded
 whatever the file's size, and every record's number and every byte's offset is known.
@@ -12,35 +12,55 @@ from dataclasses import replace
 from typing import TypeVar
 
 from rescind.domain.schema import Column
-from rescind.errors import InvalidEncoding, RecordTooLong
+from rescind.errors import InvalidArguments, InvalidEncoding, RecordTooLong
 from rescind.readers import compression
-from rescind.readers.fields import Undecodable, parse
-from rescind.readers.header import read_header
+from rescind.readers.dialect import Dialect
+from rescind.readers.encoding import Stream, as_utf8
+from rescind.readers.fields import Parser, Undecodable
+from rescind.readers.header import number_columns, read_header, refuse_other_delimiter
 from rescind.readers.inference import Holding, Inference
+from rescind.readers.options import COMMA, QUOTE, Format, Options
 from rescind.readers.pipeline import in_order
 from rescind.readers.reader import InputField, Rows, Source
 from rescind.readers.records import Block, Piece, Readable, TooLong, split
 from rescind.readers.rows import null_where_na, typed_rows
+from rescind.readers.spelling import Spelling
+
+#: What separates the fields where nothing is said.
+USUAL_DELIMITER = {Format.csv: COMMA, Format.tsv: "\t"}
 
 R = TypeVar("R")
 
 
 class DelimitedReader:
-    """A CSV file. Its header is read at once: raises InvalidHeader, InvalidEncoding, RecordTooLong."""
+    """A CSV file, or a TSV file. Its header is read at once.
 
-    def __init__(self, source: Source) -> None:
+    Raises InvalidHeader, InvalidEncoding, RecordTooLong, and InvalidArguments for options that it does not have.
+    """
+
+    header_is_whole = True
+
+    def __init__(self, source: Source, format_: Format = Format.csv) -> None:
+        options = source.options
+        options.refuse_foreign(format_)
         self._source = source
+        self._dialect = dialect_of(options, format_)
+        self._spelling = Spelling.of(options)
         self._rows_read = 0
         self._bytes_read = 0
-        with closing(compression.expand(source)) as stream:
-            self.header, self._begin = read_header(stream, source.max_record_bytes)
+        first = read_header if options.header else number_columns
+        with closing(self._open()) as stream:
+            self.header, self._begin = first(stream, source.max_record_bytes, self._dialect)
+        if options.header and options.delimiter is None:
+            refuse_other_delimiter(self.header, self._dialect.delimiter)
+        self._parser = Parser(len(self.header), self._dialect, options.null)
 
     def infer(self, check: Callable[[], None]) -> tuple[Column, ...]:
         """See Reader. Records that cannot be read do not count here; `batches` rejects them."""
-        columns = [Inference() for _ in self.header]
+        columns = [Inference(self._spelling) for _ in self.header]
 
         def look(block: Block) -> tuple[int, list[Holding]]:
-            fields = parse(block, len(self.header))
+            fields = self._parser.parse(block)
             texts = map(null_where_na, fields.columns, fields.na)
             return fields.total, [column.holding(text) for column, text in zip(columns, texts, strict=True)]
 
@@ -57,8 +77,8 @@ class DelimitedReader:
         placed = [(column, self.header.index(name)) for name, column in fields]
 
         def look(block: Block) -> tuple[int, Rows]:
-            read = parse(block, len(self.header))
-            return read.total, typed_rows(read, placed, keep)
+            read = self._parser.parse(block)
+            return read.total, typed_rows(read, placed, self._spelling, keep)
 
         for total, rows in self._results(look, check):
             before, self._rows_read = self._rows_read, self._rows_read + total
@@ -94,24 +114,36 @@ class DelimitedReader:
             yield from in_order(self._pieces(check), handle, check)
         except Undecodable as error:
             record = self._rows_read + error.records_before + 1
-            raise InvalidEncoding(
-                f"Byte {error.offset} of the file (0x{error.byte:02X}), in record {record}, is not UTF-8."
-            ) from error
+            raise InvalidEncoding(error.bad.told(f"in record {record}")) from error
         except _Overlong as error:
             raise RecordTooLong(
                 f"Record {self._rows_read + 1}, which begins at byte {error.offset} of the file, is longer than the "
                 f"limit of {self._source.max_record_bytes} bytes; perhaps a quote in it is not closed."
             ) from error
 
+    def _open(self) -> Stream:
+        """The file's text in UTF-8."""
+        return as_utf8(compression.expand(self._source), self._source.options.encoding)
+
     def _pieces(self, check: Callable[[], None]) -> Iterator[Piece]:
-        with closing(compression.expand(self._source)) as stream:
+        with closing(self._open()) as stream:
             skipped = 0
             while skipped < self._begin:
                 skipped += len(stream.read(self._begin - skipped))
-            for piece in split(_Checked(stream, check), self._begin, self._source.max_record_bytes, len(self.header)):
+            limit, width = self._source.max_record_bytes, len(self.header)
+            for piece in split(_Checked(stream, check), self._begin, limit, width, self._dialect):
                 self._bytes_read = stream.consumed
                 yield piece
             self._bytes_read = stream.consumed
+
+
+def dialect_of(options: Options, format_: Format) -> Dialect:
+    """What was said of the dialect, or else the format's usual one. Raises InvalidArguments."""
+    delimiter = options.delimiter or USUAL_DELIMITER[format_]
+    quote = QUOTE if options.quote is None else options.quote
+    if delimiter == quote:
+        raise InvalidArguments(f"The quote of a file in the format {format_} cannot be its delimiter.")
+    return Dialect(delimiter, quote)
 
 
 class _Checked:

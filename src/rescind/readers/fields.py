@@ -5,8 +5,8 @@ pyarrow's parser reads literally what it is not sure of, so it is given well quo
 
 from __future__ import annotations
 
-import io
 from codecs import BOM_UTF8
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, cast
 
@@ -16,19 +16,19 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as arrow_csv
 
+from rescind.readers.dialect import Dialect
+from rescind.readers.encoding import UTF_8, BadByte, bad_byte
 from rescind.readers.records import Block, whole_records
 
-_QUOTED_NA = b'"NA"'
-_NA = pa.scalar("NA")
+_NA = "NA"
 
 
 class Undecodable(Exception):
-    """A byte is not UTF-8: its offset in the file, and the records of the block that come before its own."""
+    """A byte is not UTF-8; so many records of the block come before its own."""
 
-    def __init__(self, byte: int, offset: int, records_before: int) -> None:
-        super().__init__(byte, offset, records_before)
-        self.byte = byte
-        self.offset = offset
+    def __init__(self, bad: BadByte, records_before: int) -> None:
+        super().__init__(bad, records_before)
+        self.bad = bad
         self.records_before = records_before
 
 
@@ -45,8 +45,9 @@ class Malformed:
 class Fields:
     """The rows of a block. `columns` are string arrays of equal length, one per name of the header.
 
-    An empty unquoted field is null. `na` marks the unquoted `NA` per column, where there is any; `records` are the
-    rows' numbers in the block (counted from 0), `total` is how many records it has, malformed ones included.
+    A field that stands for NULL in any column is null. `na` marks per column the unquoted `NA`, where there is any and
+    it may stand for NULL; `records` are the rows' numbers in the block (counted from 0), `total` is how many records
+    it has, malformed ones included.
     """
 
     columns: tuple[pa.StringArray, ...]
@@ -56,17 +57,103 @@ class Fields:
     total: int
 
 
-def parse(block: Block, width: int) -> Fields:
-    """The fields of a block, `width` to a record. Raises Undecodable."""
-    _require_utf8(block, width)
-    data = _without_broken(block)
-    columns, misshapen = _parse(data, width, [""])
-    total = len(columns[0]) + len(misshapen) + len(block.broken)
-    records = np.delete(np.arange(total), [broken.record for broken in block.broken])
-    malformed = [Malformed(int(records[row]), found, text) for row, found, text in misshapen]
-    malformed += [Malformed(b.record, None, block.data[b.start : b.end].decode()) for b in block.broken]
-    rows = np.delete(records, [row for row, _, _ in misshapen])
-    return Fields(columns, _unquoted_na(data, columns), rows, tuple(malformed), total)
+@dataclass(frozen=True)
+class Parser:
+    """Takes blocks apart. Records have `width` fields.
+
+    `nulls` are the unquoted spellings of NULL; None for the usual ones, nothing and in most columns `NA`.
+    """
+
+    width: int
+    dialect: Dialect
+    nulls: tuple[str, ...] | None = None
+
+    def parse(self, block: Block) -> Fields:
+        """The fields of a block. Raises Undecodable."""
+        self._require_utf8(block)
+        data = _without_broken(block)
+        columns, misshapen = self._parse(data, [""] if self.nulls is None else self.nulls)
+        na = self._unquoted_na(data, columns) if self.nulls is None else (None,) * self.width
+        total = len(columns[0]) + len(misshapen) + len(block.broken)
+        records = np.arange(total)
+        if block.broken:
+            records = np.delete(records, [broken.record for broken in block.broken])
+        malformed = [Malformed(int(records[row]), found, text) for row, found, text in misshapen]
+        malformed += [Malformed(b.record, None, block.data[b.start : b.end].decode()) for b in block.broken]
+        if misshapen:
+            records = np.delete(records, [row for row, _, _ in misshapen])
+        return Fields(columns, na, records, tuple(malformed), total)
+
+    def _parse(self, data: bytes, nulls: Sequence[str]) -> tuple[tuple[pa.StringArray, ...], list[_Misshapen]]:
+        if not data:
+            return (pa.array([], pa.string()),) * self.width, []  # the parser takes that for an error
+        misshapen: list[_Misshapen] = []
+
+        def skip(row: arrow_csv.InvalidRow) -> Literal["skip"]:
+            assert row.number is not None  # it is known where one thread parses
+            misshapen.append((row.number - 1, row.actual_columns, row.text))
+            return "skip"
+
+        names = [str(i) for i in range(self.width)]
+        table = arrow_csv.read_csv(
+            # Of a byte order mark that a field happens to begin with, the parser takes one away.
+            pa.BufferReader(BOM_UTF8 + data if data.startswith(BOM_UTF8) else data),  # type: ignore[arg-type]
+            arrow_csv.ReadOptions(use_threads=False, block_size=len(data) + len(BOM_UTF8) + 1, column_names=names),
+            arrow_csv.ParseOptions(
+                delimiter=self.dialect.delimiter,
+                quote_char=self.dialect.quote or False,
+                newlines_in_values=True,
+                # An empty line is a record with one field, if records have one; among longer ones it is nothing.
+                ignore_empty_lines=self.width > 1,
+                invalid_row_handler=skip,
+            ),
+            arrow_csv.ConvertOptions(
+                check_utf8=False,
+                column_types={name: pa.string() for name in names},
+                null_values=list(nulls),
+                strings_can_be_null=True,
+                quoted_strings_can_be_null=False,
+            ),
+        )
+        return tuple(_whole(column) for column in table.columns), misshapen
+
+    def _unquoted_na(
+        self, data: bytes, columns: tuple[pa.StringArray, ...]
+    ) -> tuple[npt.NDArray[np.bool_] | None, ...]:
+        """Per column, where an unquoted NA stands.
+
+        The text alone does not tell whether it was quoted: a block that has a quoted one is parsed once more with NA
+        as a null.
+        """
+        if _NA.encode() not in data:
+            return (None,) * self.width
+        quote = self.dialect.quote
+        if not quote or f"{quote}{_NA}{quote}".encode() not in data:
+            return tuple(_marks(pc.equal(column, pa.scalar(_NA))) for column in columns)
+        again, _ = self._parse(data, ["", _NA])
+        return tuple(_marks(pc.and_(new.is_null(), old.is_valid())) for new, old in zip(again, columns, strict=True))
+
+    def _require_utf8(self, block: Block) -> None:
+        if block.data.isascii():
+            return
+        try:
+            block.data.decode()
+        except UnicodeDecodeError as error:
+            before = self._before(block, error.start)
+            bad = bad_byte(UTF_8, block.data, error.start, block.offset)
+            raise Undecodable(bad, self.parse(before).total if before.data else 0) from error
+
+    def _before(self, block: Block, position: int) -> Block:
+        """The whole records before the one that the byte at `position` belongs to."""
+        broken = tuple(broken for broken in block.broken if broken.end <= position)
+        start = broken[-1].end if broken else 0
+        end = min([position, *(other.start for other in block.broken[len(broken) :])])
+        whole = whole_records(block.data[start:end], self.dialect)
+        return Block(block.data[: start + whole], block.offset, broken)
+
+
+#: A row that has not `width` fields: its number in the data (counted from 0), how many it has, and its text.
+_Misshapen = tuple[int, int, str]
 
 
 def _without_broken(block: Block) -> bytes:
@@ -76,60 +163,10 @@ def _without_broken(block: Block) -> bytes:
     return b"".join(block.data[start:end] for start, end in zip(bounds[::2], bounds[1::2], strict=True))
 
 
-#: A row that has not `width` fields: its number in the data (counted from 0), how many it has, and its text.
-_Misshapen = tuple[int, int, str]
-
-
-def _parse(data: bytes, width: int, nulls: list[str]) -> tuple[tuple[pa.StringArray, ...], list[_Misshapen]]:
-    if not data:
-        return (pa.array([], pa.string()),) * width, []  # the parser takes that for an error
-    misshapen: list[_Misshapen] = []
-
-    def skip(row: arrow_csv.InvalidRow) -> Literal["skip"]:
-        assert row.number is not None  # it is known where one thread parses
-        misshapen.append((row.number - 1, row.actual_columns, row.text))
-        return "skip"
-
-    names = [str(i) for i in range(width)]
-    table = arrow_csv.read_csv(
-        # Of a byte order mark that a field happens to begin with, the parser takes one away.
-        io.BytesIO(BOM_UTF8 + data if data.startswith(BOM_UTF8) else data),
-        arrow_csv.ReadOptions(use_threads=False, block_size=len(data) + len(BOM_UTF8) + 1, column_names=names),
-        arrow_csv.ParseOptions(
-            newlines_in_values=True,
-            # An empty line is a record with one field, if records have one; among longer ones it is nothing.
-            ignore_empty_lines=width > 1,
-            invalid_row_handler=skip,
-        ),
-        arrow_csv.ConvertOptions(
-            check_utf8=False,
-            column_types={name: pa.string() for name in names},
-            null_values=nulls,
-            strings_can_be_null=True,
-            quoted_strings_can_be_null=False,
-        ),
-    )
-    return tuple(_whole(column) for column in table.columns), misshapen
-
-
 def _whole(column: pa.ChunkedArray[pa.StringScalar]) -> pa.StringArray:
     """The column in one piece; a block without rows has none."""
     chunks = cast(list[pa.StringArray], column.chunks)
     return chunks[0] if len(chunks) == 1 else pa.array([], pa.string())
-
-
-def _unquoted_na(data: bytes, columns: tuple[pa.StringArray, ...]) -> tuple[npt.NDArray[np.bool_] | None, ...]:
-    """Per column, where an unquoted NA stands.
-
-    The text alone does not tell whether it was quoted: a block that has a quoted one is parsed once more with NA
-    as a null.
-    """
-    if b"NA" not in data:
-        return (None,) * len(columns)
-    if _QUOTED_NA not in data:
-        return tuple(_marks(pc.equal(column, _NA)) for column in columns)
-    again, _ = _parse(data, len(columns), ["", "NA"])
-    return tuple(_marks(pc.and_(new.is_null(), old.is_valid())) for new, old in zip(again, columns, strict=True))
 
 
 def _marks(mask: pa.BooleanArray) -> npt.NDArray[np.bool_] | None:
@@ -137,23 +174,3 @@ def _marks(mask: pa.BooleanArray) -> npt.NDArray[np.bool_] | None:
         return None
     marks: npt.NDArray[np.bool_] = mask.fill_null(False).to_numpy(zero_copy_only=False)
     return marks
-
-
-def _require_utf8(block: Block, width: int) -> None:
-    if block.data.isascii():
-        return
-    try:
-        block.data.decode()
-    except UnicodeDecodeError as error:
-        before = _before(block, error.start)
-        raise Undecodable(
-            block.data[error.start], block.offset + error.start, parse(before, width).total if before.data else 0
-        ) from error
-
-
-def _before(block: Block, position: int) -> Block:
-    """The whole records before the one that the byte at `position` belongs to."""
-    broken = tuple(broken for broken in block.broken if broken.end <= position)
-    start = broken[-1].end if broken else 0
-    end = min([position, *(other.start for other in block.broken[len(broken) :])])
-    return Block(block.data[: start + whole_records(block.data[start:end])], block.offset, broken)

@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 
 from rescind.domain.schema import Type
 from rescind.readers.casts import cast_whole, has_only
+from rescind.readers.spelling import Spelling
 
 _NARROWEST_FIRST = (Type.integer, Type.real, Type.boolean, Type.date, Type.timestamp)
 
@@ -31,7 +32,8 @@ Holding: TypeAlias = tuple[Type, ...] | None
 class Inference:
     """What one column may still be, after the values seen so far."""
 
-    def __init__(self) -> None:
+    def __init__(self, spelling: Spelling) -> None:
+        self._spelling = spelling
         self._possible: tuple[Type, ...] = _NARROWEST_FIRST
         self._seen = False
 
@@ -46,7 +48,7 @@ class Inference:
         held: list[Type] = []
         for type_ in self._possible:
             # Short integers, which most columns of numbers are, are reals without a look at each.
-            if (type_ is Type.real and Type.integer in held and _short(values)) or _holds(type_, values):
+            if (type_ is Type.real and Type.integer in held and _short(values)) or holds(type_, values, self._spelling):
                 held.append(type_)
         return tuple(held)
 
@@ -61,7 +63,9 @@ class Inference:
         return self._possible[0] if self._seen and self._possible else Type.text
 
 
-def _holds(type_: Type, values: pa.StringArray) -> bool:
+def holds(type_: Type, values: pa.StringArray, spelling: Spelling) -> bool:
+    """Whether all values, of which none is null, are of the type and come out as they stand."""
+    values = spelling.usual(values, type_)
     if type_ is Type.boolean and has_only(values, b"01"):
         return False
     typed = cast_whole(values, type_)

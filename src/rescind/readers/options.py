@@ -10,6 +10,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from rescind.errors import InvalidArguments
+from rescind.readers.date_format import date_format
 
 MOST_NULLS = 20
 COMMA = ","
@@ -55,6 +56,11 @@ def _mark(value: str) -> str:
     return value
 
 
+def _date_format(text: str) -> str:
+    date_format(text)
+    return text
+
+
 def _encoding(name: str) -> str:
     """Its name as Python spells it."""
     try:
@@ -91,8 +97,9 @@ class Options(BaseModel):
         "nothing.",
     )
     decimal: Literal[".", ","] = Field(".", description="What stands before a number's fraction in text.")
-    date_format: Annotated[str, Field(min_length=2, max_length=50)] | None = Field(
-        None, description="How dates and times stand in text, as %d.%m.%Y; ISO 8601 if nothing is said."
+    date_format: Annotated[str, Field(max_length=50), AfterValidator(_date_format)] | None = Field(
+        None,
+        description="How dates and times stand in text, as %d.%m.%Y or %m/%d/%y %H:%M:%S; ISO 8601 if nothing is said.",
     )
     encoding: Annotated[str, Field(max_length=40), AfterValidator(_encoding)] = Field(
         "utf-8", description="The encoding of text, as windows-1252; it is never guessed."
@@ -124,3 +131,6 @@ class Options(BaseModel):
                 f"A file in the format {format_} has no option {listed}.",
                 [{"name": name, "message": f"not an option of {format_}"} for name in foreign],
             )
+
+
+NOTHING_SAID = Options()

@@ -15,6 +15,7 @@ from rescind.domain.schema import Column, Type
 from rescind.readers.casts import Failure, Values, cast
 from rescind.readers.fields import Fields, Malformed
 from rescind.readers.reader import Rows
+from rescind.readers.spelling import Spelling
 
 #: Types whose values may well be the letters NA.
 _KEEPS_NA = (Type.text, Type.binary)
@@ -29,7 +30,7 @@ class _Misfit(NamedTuple):
     failure: Failure
 
 
-def typed_rows(fields: Fields, columns: Sequence[tuple[Column, int]], keep: int | None) -> Rows:
+def typed_rows(fields: Fields, columns: Sequence[tuple[Column, int]], spelling: Spelling, keep: int | None) -> Rows:
     """Rows of these columns, in this order; each comes with its position in the file.
 
     Records are numbered from 1 within these fields.
@@ -41,7 +42,7 @@ def typed_rows(fields: Fields, columns: Sequence[tuple[Column, int]], keep: int 
         text = fields.columns[position]
         if column.type not in _KEEPS_NA:
             text = null_where_na(text, fields.na[position])
-        values = cast(text, column)
+        values = cast(spelling.usual(text, column.type), column)
         arrays[column.name] = values.values
         for failure in (*values.failures, *_forbidden_nulls(column, text)):
             wrong.setdefault(int(fields.records[failure.row]), _Misfit(column, position, failure))

@@ -15,7 +15,6 @@ from rescind.domain.schema import Column, Table
 from rescind.errors import (
     ConstraintViolated,
     InvalidArguments,
-    InvalidHeader,
     MissingColumn,
     RowsRejected,
     UnknownColumn,
@@ -28,7 +27,6 @@ from rescind.tasks.writing import TableWriter
 
 MOST_WRITERS = 16
 ONE_WRITER = Writers(1)
-OTHER_DELIMITERS = ";\t|"  #: one of them in the only column's name tells of another kind of file
 
 
 @transactional(name="load", anywhere=True)
@@ -52,7 +50,7 @@ def load(
         missing = [target for target in tx.targets if known[target] is None]
         if missing and not create:
             raise UnknownTable(f"There is no table {table}{_in(tx, missing[0])}.")
-        new = Table(table, _inferred(reader, tx)) if missing else None
+        new = Table(table, reader.infer(tx.check)) if missing else None
         into = {target: found or new for target, found in known.items()}
         tables = {target: found for target, found in into.items() if found is not None}
         columns = agreed({target: match(reader.header, found) for target, found in tables.items()})
@@ -118,14 +116,6 @@ def _known(tx: Transaction, table: str, target: str) -> Table | None:
 
 def _in(tx: Transaction, target: str) -> str:
     return f" in target {target}" if len(tx.targets) > 1 else ""
-
-
-def _inferred(reader: Reader, tx: Transaction) -> tuple[Column, ...]:
-    """The columns of a table to be made. Raises InvalidHeader for a file whose fields are not separated by commas."""
-    only = reader.header[0]
-    if len(reader.header) == 1 and (found := next((mark for mark in OTHER_DELIMITERS if mark in only), None)):
-        raise InvalidHeader(f"The header has one column, {only!r}: fields are separated by commas, not by {found!r}.")
-    return reader.infer(tx.check)
 
 
 def _copy(tx: Transaction, reader: Reader, columns: Sequence[Column], writing: Sequence[TableWriter]) -> None:

@@ -12,8 +12,7 @@ from tests.support.waiting import until
 
 from rescind.domain.schema import Column, Type
 from rescind.errors import InputChanged, RowsRejected, Stopped
-from rescind.readers import delimited
-from rescind.readers.fields import Fields, parse
+from rescind.readers.fields import Fields, Parser
 from rescind.readers.reader import Source
 from rescind.readers.records import Block
 from rescind.readers.registry import open_reader
@@ -96,13 +95,15 @@ def test_check_is_called_while_a_piece_is_slow(files: Files, monkeypatch: pytest
         nonlocal checks
         checks += 1
 
-    def slow(block: Block, width: int) -> Fields:
+    parse = Parser.parse
+
+    def slow(parser: Parser, block: Block) -> Fields:
         begun = checks
         until(lambda: checks > begun + 2, "checks while a block is parsed")
-        return parse(block, width)
+        return parse(parser, block)
 
     reader = files.open(b"a,b\n1,2\n")
-    monkeypatch.setattr(delimited, "parse", slow)
+    monkeypatch.setattr(Parser, "parse", slow)
     assert rows(reader, columns(reader), check) == [("1", "2")]
 
 

@@ -15,6 +15,7 @@ from tests.support.reading import Files
 
 from rescind.domain.rejects import Reason, Reject
 from rescind.domain.schema import Type
+from rescind.readers.dialect import RFC_4180
 from rescind.readers.records import Block, split
 
 TOO_LONG = 10**9
@@ -90,7 +91,7 @@ def test_however_the_bytes_arrive_the_pieces_are_the_same(text: str, size: int) 
         """What is broken, and what stands between."""
         found: list[tuple[bytes, bool]] = []
         position = 0
-        for piece in split(Dribble(data, step), 0, TOO_LONG, 2):
+        for piece in split(Dribble(data, step), 0, TOO_LONG, 2, RFC_4180):
             assert isinstance(piece, Block)
             assert piece.offset == position
             position += len(piece.data)
@@ -111,7 +112,7 @@ def test_every_block_of_a_well_written_file_ends_with_a_record(table: list[list[
     csv.writer(file).writerows(table)
     data = file.getvalue().encode()
     found: list[list[str]] = []
-    for piece in split(Dribble(data, size), 0, TOO_LONG, 2):
+    for piece in split(Dribble(data, size), 0, TOO_LONG, 2, RFC_4180):
         assert isinstance(piece, Block)
         assert not piece.broken
         found += csv.reader(io.StringIO(piece.data.decode(), newline=""), strict=True)
