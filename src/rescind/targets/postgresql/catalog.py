@@ -72,7 +72,7 @@ class PostgreSQLCatalog:
     @contextmanager
     def _read(self) -> Iterator[Cursor]:
         """One snapshot, over a connection of its own: it may take long, and be left half-way."""
-        with translated():
+        with translated(control=True):
             connection = session.connect_reader(self._parameters)
             try:
                 cursor = psycopg.Cursor(connection)
@@ -93,7 +93,7 @@ def _stream(
     if not table.columns:
         return
     try:
-        with translated(), cursor.copy(f"COPY ({select}) TO STDOUT (FORMAT csv)") as copy:
+        with translated(control=True), cursor.copy(f"COPY ({select}) TO STDOUT (FORMAT csv)") as copy:
             yield from arrow.batches(copy, table.columns)
     except ConstraintViolated as error:  # a literal is not of its column's type
         if after is None:

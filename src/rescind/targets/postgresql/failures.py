@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -54,48 +55,58 @@ _KINDS: dict[str, type[RescindError]] = {
 #: What the statement names is not there or not of the type: in Rescind's own statements somebody has altered it since.
 _ALTERED = frozenset({"42", "3F"})
 
+_QUOTES_VALUES = "22"  #: the class whose messages quote the value, each language with quotes of its own
+_CAPITAL = re.compile(r"(?<=[a-z])(?=[A-Z])")
+
 #: What CREATE TABLE says where somebody makes the same table at the same moment.
 TAKEN = (psycopg.errors.DuplicateTable, psycopg.errors.DuplicateObject, psycopg.errors.UniqueViolation)
 
 
-def known(error: psycopg.Error) -> RescindError | None:
-    """Our error for an outage, a lock, a constraint or a missing right; None for a faulty statement."""
+def known(error: psycopg.Error, *, control: bool = False) -> RescindError | None:
+    """Our error for an outage, a lock, a constraint or a missing right; None for a faulty statement.
+
+    In a branch (not `control`) a session that lives on is no outage, whatever the state says: a task whose function
+    meets such a state each time, by a connection of its own or on a damaged page, would be tried again for ever.
+    """
     state = error.sqlstate
     if state is None:
         return _without_state(error)
     kind = _KINDS.get(state) or _KINDS.get(state[:2])
+    if kind is TargetUnavailable and not control and error.diag.severity_nonlocalized == "ERROR":
+        kind = TargetConflict
     return None if kind is None else kind(_message(error, state))
 
 
-def translation(error: psycopg.Error) -> RescindError:
+def translation(error: psycopg.Error, *, control: bool = False) -> RescindError:
     """Our error for one that a statement of Rescind's own met."""
     state = error.sqlstate or ""
-    if found := known(error):
+    if found := known(error, control=control):
         return found
     return (TargetConflict if state[:2] in _ALTERED else TargetError)(_message(error, state))
 
 
 @contextmanager
-def translated() -> Iterator[None]:
+def translated(*, control: bool = False) -> Iterator[None]:
     """Let errors of `rescind.errors` out of the block, and no others of psycopg's."""
     try:
         yield
     except psycopg.Error as error:
-        raise translation(error) from error
+        raise translation(error, control=control) from error
 
 
 def _without_state(error: psycopg.Error) -> RescindError | None:
     """The driver's own: no connection, none any more, or a value that it cannot send."""
     if isinstance(error, psycopg.OperationalError | psycopg.InterfaceError):
         return TargetUnavailable(f"PostgreSQL: {_first_line(error)}.")
-    return ConstraintViolated(f"PostgreSQL: {error}.") if isinstance(error, psycopg.DataError) else None
+    return ConstraintViolated(f"PostgreSQL: {_first_line(error)}.") if isinstance(error, psycopg.DataError) else None
 
 
 def _message(error: psycopg.Error, state: str) -> str:
+    """What happened, without the details: they quote rows, and a problem goes into documents, events and logs."""
     text = error.diag.message_primary or _first_line(error)
-    detail = f" {error.diag.message_detail}" if error.diag.message_detail else ""
-    where = f" (SQLSTATE {state})" if state else ""
-    return f"PostgreSQL: {text}{where}.{detail}"
+    if state.startswith(_QUOTES_VALUES):
+        text = _CAPITAL.sub(" ", type(error).__name__).lower()
+    return f"PostgreSQL: {text} (SQLSTATE {state})."
 
 
 def _first_line(error: psycopg.Error) -> str:

@@ -183,7 +183,7 @@ def end(control: Connection, session: SessionName) -> bool:
     The server takes a process off the list after it has rolled back; its locks are free by then.
     """
     deadline = time.monotonic() + END_SECONDS
-    with translated():
+    with translated(control=True):
         while _terminated(control, session):
             if time.monotonic() > deadline:
                 return False

@@ -74,7 +74,7 @@ class PostgreSQLTarget:
 
     def open_branch(self, branch: BranchId, protocol: CommitProtocol) -> PostgreSQLBranch:
         """Connect. Raises TargetUnavailable, and TargetRefused for two-phase where nothing can be prepared."""
-        with failures.translated():
+        with failures.translated(control=True):
             asked = self._parameters | {"application_name": f"rescind {branch.task}"}
             connection: BranchConnection = session.connect(BranchConnection, asked)
             try:
@@ -192,4 +192,4 @@ class PostgreSQLTarget:
         if isinstance(error, psycopg.errors.UndefinedTable):
             text = f"Target {self.name} has no table {marker.NAME}: is it the right database?"
             return TargetUnavailable(f"{text} A new target is registered with `rescind migrate`.")
-        return failures.translation(error)
+        return failures.translation(error, control=True)

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import re
+
 import psycopg
 import pytest
+import sqlalchemy as sa
+from tests.unit.targets.postgresql.conftest import Sql
 
 from rescind.errors import (
     ConstraintViolated,
@@ -15,6 +19,7 @@ from rescind.errors import (
     TargetUnavailable,
     TransactionBroken,
 )
+from rescind.targets.postgresql.branch import PostgreSQLBranch
 from rescind.targets.postgresql.failures import known, translated, translation
 
 SORTED: dict[type[RescindError], list[str]] = {
@@ -82,3 +87,41 @@ def test_only_psycopgs_errors_are_translated_and_the_cause_is_kept() -> None:
     assert isinstance(raised.value.__cause__, psycopg.Error)
     with pytest.raises(ZeroDivisionError), translated():
         raise ZeroDivisionError
+
+
+def raised(branch: PostgreSQLBranch, statement: str) -> psycopg.Error:
+    with pytest.raises(sa.exc.DBAPIError) as error:
+        branch.connection().exec_driver_sql(statement)
+    assert isinstance(error.value.orig, psycopg.Error)
+    return error.value.orig
+
+
+@pytest.mark.parametrize("state", ["08001", "25006", "28P01", "57P03", "58030", "XX001"])
+def test_where_the_session_lives_on_the_server_is_not_away(branch: PostgreSQLBranch, sql: Sql, state: str) -> None:
+    sql(f"""CREATE FUNCTION fail() RETURNS void LANGUAGE plpgsql AS $$
+        BEGIN RAISE EXCEPTION 'it says' USING ERRCODE = '{state}'; END $$""")
+    error = raised(branch, "SELECT fail()")
+    assert type(known(error)) is type(translation(error)) is TargetConflict
+    assert type(known(error, control=True)) is type(translation(error, control=True)) is TargetUnavailable
+
+
+@pytest.mark.parametrize(
+    ("statement", "said"),
+    [
+        (
+            "INSERT INTO p VALUES (1, 'SECRET')",
+            r'new row for relation "p" violates check constraint .* \(SQLSTATE 23514\)',
+        ),
+        ("INSERT INTO p VALUES (NULL, 'SECRET')", 'null value in column "id" of relation "p"'),
+        ("INSERT INTO t VALUES (2, 'one')", 'duplicate key value violates unique constraint "t_b_key"'),
+        ("SELECT 'SECRET'::int", r"PostgreSQL: invalid text representation \(SQLSTATE 22P02\)\."),
+        ("SELECT 'SECRET\"\n\"'::timestamp", r"PostgreSQL: invalid datetime format \(SQLSTATE 22007\)\."),
+        ("SELECT 123456789::smallint", r"PostgreSQL: numeric value out of range \(SQLSTATE 22003\)\."),
+    ],
+)
+def test_no_message_quotes_a_row(branch: PostgreSQLBranch, sql: Sql, statement: str, said: str) -> None:
+    sql("CREATE TABLE p(id int PRIMARY KEY, secret text CHECK (length(secret) < 5))")
+    error = raised(branch, statement)
+    for text in (str(known(error)), str(translation(error))):
+        assert re.search(said, text)
+        assert not any(value in text for value in ("SECRET", "one)", "123456789"))
