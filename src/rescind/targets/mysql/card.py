@@ -15,9 +15,7 @@ def card(server: Server, two_phase: bool) -> Capabilities:
     return Capabilities(
         database=server.product,
         one_phase=Ability(Grade.full, "InnoDB's log is on disk before a commit answers; the marker proves the commit."),
-        two_phase=Ability(Grade.refused, reason)
-        if reason
-        else Ability(Grade.full, "XA: a prepared branch survives all."),
+        two_phase=Ability(Grade.refused, reason) if reason else Ability(Grade.full, _XA),
         parallel_writers=Ability(Grade.full, "InnoDB locks rows; readers see the old ones until the commit."),
         transactional_ddl=Ability(
             Grade.limited, "DDL commits by itself: a table is made before the transaction, and dropped again if empty."
