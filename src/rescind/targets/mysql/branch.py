@@ -51,9 +51,10 @@ class MySQLBranch:
         self._sql: GuardedConnection | None = None
         self._begun = self._marked = self._prepared = False
         self._broken: str | None = None
-        self._connection = session.open_session(arguments, read_seconds=None, lock_seconds=LOCK_SECONDS)
+        self._connection = session.open_session(arguments, session.CONTROL_SECONDS, LOCK_SECONDS)
         try:
             self._identity = session.identify(self._connection)
+            self._connection.wait_for_ever()  # not before: nobody could cancel a branch that is not open yet
         except BaseException:
             self._connection.close()
             raise
@@ -159,21 +160,15 @@ class MySQLBranch:
 
     def rollback(self) -> None:
         """Take everything back; where that takes long or fails the session is left, and the server does it."""
-        if not self._begun:
-            return None
-        self._begun = False
-        result = getattr(self._connection, "_result", None)
-        if self._connection.cancelled or (result is not None and result.unbuffered_active):
-            return self._connection.close()
+        begun, self._begun = self._begun, False
+        if not begun:
+            return
+        if self._connection.cancelled or self._connection.streams:
+            self._connection.close()
+            return
         try:
             with self._connection.bounded(ROLLBACK_SECONDS):
-                if self._xid is None:
-                    run(self._connection, "ROLLBACK")
-                    return None
-                if not self._prepared:
-                    with suppress(pymysql.err.OperationalError):  # a deadlock has ended it already
-                        run(self._connection, f"XA END {self._xid}")
-                run(self._connection, f"XA ROLLBACK {self._xid}")
+                self._take_back()
         except (pymysql.Error, OSError):
             self._connection.close()
 
@@ -188,6 +183,16 @@ class MySQLBranch:
         if self._sql is not None:
             with suppress(sa.exc.SQLAlchemyError):
                 self._sql.release()
+
+    def _take_back(self) -> None:
+        """Raises pymysql.Error."""
+        if self._xid is None:
+            run(self._connection, "ROLLBACK")
+            return
+        if not self._prepared:
+            with suppress(pymysql.err.OperationalError):  # a deadlock has ended it already
+                run(self._connection, f"XA END {self._xid}")
+        run(self._connection, f"XA ROLLBACK {self._xid}")
 
     def _hold(self, table: str) -> None:
         """Keep the table as it is until the transaction ends, and see that a rollback takes back what is written."""

@@ -39,13 +39,16 @@ class Connection(Driver):
 
     _sock: Any
     _result: Any
+    _read_timeout: float | None
+    _write_timeout: float | None
 
     def __init__(
-        self, arguments: Mapping[str, Any], read_seconds: float | None, connect_seconds: float = CONNECT_SECONDS
+        self, arguments: Mapping[str, Any], read_seconds: float, connect_seconds: float = CONNECT_SECONDS
     ) -> None:
-        """Connect; an answer is waited for `read_seconds` at most, None for ever. Raises pymysql.Error."""
+        """Connect; an answer is waited for `read_seconds` at most. Raises pymysql.Error."""
         self.look: Look | None = None  #: called with each statement of a task's own before it is sent
         self.cancelled = False
+        self._result = None
         super().__init__(
             **arguments,
             charset="utf8mb4",
@@ -83,6 +86,15 @@ class Connection(Driver):
         """The server's, as it says of itself."""
         driver: Any = self
         return str(driver.server_version)
+
+    @property
+    def streams(self) -> bool:
+        """Whether a result has been read half-way: the server still sends it."""
+        return self._result is not None and bool(self._result.unbuffered_active)
+
+    def wait_for_ever(self) -> None:
+        """From now on an answer is waited for as long as it takes."""
+        self._read_timeout = self._write_timeout = None
 
     def connect(self, sock: Any = None) -> None:
         """Once only: in another session nothing would belong to the branch that this one has begun."""
@@ -147,13 +159,12 @@ class Connection(Driver):
 
     def finish_results(self) -> None:
         """Forget what is left of a result that was read half-way: the connection sends it to its end."""
-        result = getattr(self, "_result", None)
-        if result is not None and result.unbuffered_active:
-            result._finish_unbuffered_query()
+        if self.streams:
+            self._result._finish_unbuffered_query()
 
     def close(self) -> None:
         """Take leave and close, also twice and in the middle of a result. Never raises."""
-        result, self._result = getattr(self, "_result", None), None
+        result, self._result = self._result, None
         if result is not None:
             result.unbuffered_active = False
         with suppress(Exception):

@@ -66,7 +66,7 @@ class SessionId:
 
 
 def open_session(
-    arguments: Mapping[str, Any], read_seconds: float | None = CONTROL_SECONDS, lock_seconds: int = LOCK_SECONDS
+    arguments: Mapping[str, Any], read_seconds: float = CONTROL_SECONDS, lock_seconds: int = LOCK_SECONDS
 ) -> Connection:
     """Connect, with settings that do not depend on the server's. Raises pymysql.Error."""
     connection = Connection(arguments, read_seconds)

@@ -12,9 +12,12 @@ from pathlib import Path
 import pymysql
 import pytest
 
+from rescind.domain.branch import BranchId, Protocol
 from rescind.errors import RescindError, TargetUnavailable
 from rescind.targets.mysql import session
+from rescind.targets.mysql.branch import MySQLBranch
 from rescind.targets.mysql.connection import Connection
+from rescind.targets.mysql.preflight import Server
 from rescind.targets.mysql.target import MySQLTarget
 from rescind.urls import database_url
 
@@ -23,6 +26,7 @@ GREETING = (
     + struct.pack("<H", 0x8000) + b"\0" * 11 + b"saltsaltsalt\0"
 )  # fmt: skip
 LEAVE = b"\x01"
+SERVER = Server({"version": "10.11.6-MariaDB"}, may_list=True, sees_transactions=True)
 OK = b"\0\0\0\x02\0\0\0"
 
 
@@ -148,3 +152,17 @@ def test_the_error_tells_that_the_server_is_not_trusted(rogue: Make) -> None:
     assert isinstance(error.value, RescindError)
     server.close()
     assert server.stolen == b""
+
+
+@pytest.mark.parametrize("asked", [b"ISOLATION", b"sql_mode", b"UNIX_TIMESTAMP"])
+def test_a_server_that_falls_silent_while_a_branch_opens_is_not_waited_for(
+    rogue: Make, monkeypatch: pytest.MonkeyPatch, identity: BranchId, asked: bytes
+) -> None:
+    """Nothing could cancel it: only a branch that is open has a cancel."""
+    monkeypatch.setattr(session, "CONTROL_SECONDS", 0.2)
+    released = threading.Event()
+    server = rogue(lambda query: asked in query and released.wait(5))
+    arguments = {"host": "127.0.0.1", "port": server.port, "user": "u", "ssl_disabled": True}
+    with pytest.raises(pymysql.err.OperationalError, match="timed out"):
+        MySQLBranch(identity, Protocol.one_phase, arguments, "d", SERVER)
+    released.set()
