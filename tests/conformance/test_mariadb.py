@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from functools import partial
 
 import pytest
+import sqlalchemy as sa
 from tests.support.servers.mariadb import MariaDB
 from tests.support.servers.server import running
 
@@ -27,6 +28,10 @@ class TestMariaDB(Conformance):
     def connect(self, mariadb_url: str) -> Connect:
         return partial(MySQLTarget, "default", database_url(mariadb_url))
 
+    @pytest.fixture
+    def engine(self, mariadb_url: str) -> sa.Engine:
+        return sa.create_engine(database_url(mariadb_url).set(drivername="mysql+pymysql"))
+
     def recycled(self, session: str) -> str:
         found = SessionId.parse(session)
         return str(SessionId(found.number, found.started - 1, found.server))
@@ -42,3 +47,7 @@ class TestMariaDBWithoutLoadData(TestMariaDB):
     @pytest.fixture
     def connect(self, without_load: MariaDB) -> Connect:
         return partial(MySQLTarget, "default", database_url(without_load.make_database()))
+
+    @pytest.fixture
+    def engine(self) -> None:
+        """The table is the same."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 import pytest
+import sqlalchemy as sa
 from sqlalchemy.engine import make_url
 from tests.support.servers.postgresql import PostgreSQL
 
@@ -17,6 +18,10 @@ class TestPostgreSQL(Conformance):
     def connect(self, postgresql_url: str) -> Connect:
         return partial(PostgreSQLTarget, "default", make_url(postgresql_url))
 
+    @pytest.fixture
+    def engine(self, postgresql_url: str) -> sa.Engine:
+        return sa.create_engine(make_url(postgresql_url).set(drivername="postgresql+psycopg"))
+
     def recycled(self, session: str) -> str:
         pid, started, role = session.split("@")
         return f"{pid}@{int(started) - 1}@{role}"
@@ -28,3 +33,7 @@ class TestPostgreSQLAsItComes(TestPostgreSQL):
     @pytest.fixture
     def connect(self, postgresql_unprepared: PostgreSQL) -> Connect:
         return partial(PostgreSQLTarget, "default", make_url(postgresql_unprepared.make_database()))
+
+    @pytest.fixture
+    def engine(self) -> None:
+        """The table is the same."""

@@ -6,6 +6,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
 from rescind.process import ProcessId
 from rescind.targets.sqlite import branch
@@ -18,6 +19,10 @@ class TestSQLite(Conformance):
     def connect(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Connect:
         monkeypatch.setattr(branch, "BUSY_SECONDS", 0.5)
         return partial(SQLiteTarget, "default", tmp_path / "data.db")
+
+    @pytest.fixture
+    def engine(self, tmp_path: Path) -> sa.Engine:
+        return sa.create_engine(f"sqlite:///{tmp_path}/data.db")
 
     def recycled(self, session: str) -> str:
         process, _, serial = session.rpartition("|")

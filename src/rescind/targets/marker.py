@@ -19,6 +19,7 @@ from sqlalchemy import (
     Table,
 )
 from sqlalchemy.dialects.mysql import DATETIME
+from sqlalchemy.schema import CreateIndex, CreateTable
 
 from rescind.domain.branch import BranchId, Marker, MarkerKind
 from rescind.errors import Undecided
@@ -47,6 +48,12 @@ marker = Table(
 
 #: Each attempt asks for a ledger's newest incarnation; a table made before there was this index answers more slowly.
 by_incarnation = Index(f"{NAME}_incarnation", marker.c.ledger, marker.c.incarnation)
+
+
+def definition(dialect: sa.Dialect) -> tuple[str, str]:
+    """The statements that make the table and its index where they are missing, in one transaction."""
+    table = CreateTable(marker, if_not_exists=True).compile(dialect=dialect)
+    return str(table).strip(), str(CreateIndex(by_incarnation, if_not_exists=True).compile(dialect=dialect))
 
 
 def values(branch: BranchId, kind: MarkerKind, rows: int | None, checksum: str | None) -> dict[str, Any]:

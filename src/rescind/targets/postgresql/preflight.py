@@ -7,7 +7,6 @@ from typing import Any
 
 import psycopg
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
-from sqlalchemy.schema import CreateTable
 
 from rescind.errors import TargetRefused, TargetUnavailable
 from rescind.targets import marker
@@ -16,10 +15,11 @@ from rescind.targets.postgresql.failures import TAKEN
 from rescind.targets.postgresql.relations import Cursor
 
 OLDEST = 130_000  #: server_version_num; it has pg_current_xact_id()
+_RIGHTS = ("SELECT", "INSERT", "DELETE")
 _REGISTER = "A new target is registered with `rescind migrate`."
 
 _DIALECT: Any = PGDialect_psycopg  # its __init__ has no type hints
-_CREATE = str(CreateTable(marker.marker, if_not_exists=True).compile(dialect=_DIALECT()))
+_CREATE = "; ".join(marker.definition(_DIALECT()))  # sent as one, which is one transaction
 
 _FACTS = """
 SELECT current_setting('server_version'), current_setting('server_version_num')::int,
@@ -101,10 +101,11 @@ def check_marker_table(cursor: Cursor) -> None:
     """See that the proofs can be kept. Raises TargetRefused, TargetUnavailable where there is no table."""
     if not _has_marker_table(cursor):
         raise TargetUnavailable(f"The database has no table {marker.NAME}: is it the right one? {_REGISTER}")
-    privileges = "SELECT has_table_privilege(%s, 'SELECT') AND has_table_privilege(%s, 'INSERT')"
-    (row,) = cursor.execute(privileges, [marker.NAME, marker.NAME]).fetchall()
-    if not row[0]:
-        raise TargetRefused(f"The role may not read and write {marker.NAME}: grant it SELECT, INSERT and DELETE.")
+    statement = "SELECT asked FROM unnest(%s::text[]) AS asked WHERE NOT has_table_privilege(%s, asked)"
+    missing = [right for (right,) in cursor.execute(statement, [list(_RIGHTS), marker.NAME])]
+    if missing:
+        text = f"The role may not {' and '.join(missing)} in {marker.NAME}, to write, read and forget markers."
+        raise TargetRefused(f"{text} Cure: GRANT {', '.join(_RIGHTS)} ON {marker.NAME} to it.")
 
 
 def _has_marker_table(cursor: Cursor) -> bool:

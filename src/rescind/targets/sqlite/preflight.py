@@ -9,7 +9,6 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 from sqlalchemy.dialects import sqlite as dialect
-from sqlalchemy.schema import CreateIndex, CreateTable
 
 from rescind.errors import TargetRefused, TargetUnavailable
 from rescind.targets import marker
@@ -95,9 +94,7 @@ def file_system(directory: Path, mounts: Path = _MOUNTS) -> str | None:
 def _make_marker_table(connection: sqlite3.Connection) -> None:
     """Without a write lock where the table is there: another task may be writing for hours."""
     if not _has_marker_table(connection):
-        table = CreateTable(marker.marker, if_not_exists=True)
-        for ddl in (table, CreateIndex(marker.by_incarnation, if_not_exists=True)):
-            connection.execute(str(ddl.compile(dialect=dialect.dialect())))
+        connection.executescript("; ".join(("BEGIN IMMEDIATE", *marker.definition(dialect.dialect()), "COMMIT")))
 
 
 def _has_marker_table(connection: sqlite3.Connection) -> bool:

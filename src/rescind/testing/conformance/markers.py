@@ -7,9 +7,11 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+import sqlalchemy as sa
 
 from rescind.domain.branch import BranchId, MarkerKind
 from rescind.errors import RescindError, Undecided
+from rescind.targets.marker import NAME
 from rescind.targets.target import Target
 from rescind.testing.conformance.scene import CHECKSUM, DEADLINE_SECONDS, Scene, Suite, items, new_branch, write
 
@@ -18,6 +20,11 @@ HOLD_SECONDS = 0.3  #: how long a tombstone is watched while it must wait
 
 class Markers(Suite):
     """A marker proves that a branch committed, a tombstone that it never can."""
+
+    @pytest.fixture
+    def engine(self) -> sa.Engine | None:
+        """Of the database that `connect` leads to; None where it is no SQL database."""
+        return None
 
     def test_a_marker_reads_back_as_written(self, scene: Scene) -> None:
         branch = scene.written(1, 2)
@@ -83,6 +90,13 @@ class Markers(Suite):
     def test_a_tombstone_waits_for_the_branch_and_finds_its_end(self, scene: Scene) -> None:
         assert self._tombstone_beside(scene, commits=False) is MarkerKind.tombstone
         assert scene.count() == 0
+
+    def test_a_ledgers_newest_incarnation_has_an_index(self, scene: Scene, engine: sa.Engine | None) -> None:
+        if engine is None:
+            pytest.skip("it is no SQL database")
+        found = sa.inspect(engine).get_indexes(NAME)
+        engine.dispose()
+        assert ["ledger", "incarnation"] in [index["column_names"] for index in found]
 
     def test_forgetting_a_task_leaves_the_others(self, scene: Scene) -> None:
         first = scene.written(1)
