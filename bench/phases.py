@@ -57,7 +57,7 @@ def _load(target: Target, protocol: Protocol) -> tuple[float, float]:
     marked = time.perf_counter()
     if protocol is Protocol.two_phase:
         branch.prepare()
-        assert target.is_prepared(branch.id)
+        assert branch.id in target.list_prepared(branch.id.ledger)
     branch.commit()
     ended = time.perf_counter()
     branch.close()

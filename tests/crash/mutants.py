@@ -18,15 +18,17 @@ from rescind.domain.task import Problem, Task
 from rescind.ledger import branches as ledger_branches
 from rescind.ledger import tables, tasks, transitions
 from rescind.ledger.branches import Registered
+from rescind.ledger.engine import Ledger
 from rescind.targets.mysql import engines, undo
 from rescind.targets.mysql.session import run
 from rescind.targets.mysql.sql import quote
 from rescind.targets.postgresql import session as postgresql_session
 from rescind.targets.postgresql.target import PostgreSQLTarget
 from rescind.targets.target import Branch
-from rescind.transaction import preflight
+from rescind.transaction import preflight, verdict
 from rescind.transaction.coordinator import Coordinator
-from rescind.transaction.recovery import COMMIT_REFUSED, Recovery, Verdict
+from rescind.transaction.recovery import COMMIT_REFUSED, Recovery
+from rescind.transaction.verdict import Verdict
 from rescind.transaction.work import Work
 from rescind.worker import watchdog
 
@@ -196,13 +198,13 @@ def _two_one_phase_branches() -> None:
 
 def _presumed_abort() -> None:
     """What the ledger does not know is rolled back."""
-    judge = Recovery.judge
+    judge = verdict.judge
 
-    def mutant(self: Any, branch: BranchId) -> Verdict:
-        verdict = judge(self, branch)
-        return Verdict.roll_back if verdict is Verdict.quarantine else verdict
+    def mutant(ledger: Ledger, branch: BranchId) -> Verdict:
+        judged = judge(ledger, branch)
+        return Verdict.roll_back if judged is Verdict.quarantine else judged
 
-    _put(Recovery, "judge", mutant)
+    _put(verdict, "judge", mutant)
 
 
 def _commit_without_the_disk() -> None:

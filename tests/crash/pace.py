@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from rescind.targets.sqlite import branch
-from rescind.transaction import recovery
+from rescind.transaction import proof, recovery
 from rescind.worker import sweeper, watchdog
 
 
 def quicken() -> None:
     """A run shall not wait for seconds where the service may."""
     recovery.FIRST_BACKOFF_SECONDS = 0.005
-    recovery.SESSION_SECONDS = 1.0
+    proof.SESSION_SECONDS = 1.0
     watchdog.LOOK_SECONDS = 0.02
     sweeper.STOP_SECONDS = 0.5
     branch.BUSY_SECONDS = 1.0

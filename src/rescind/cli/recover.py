@@ -16,8 +16,8 @@ from rescind.cli.options import Home, Json
 from rescind.domain.states import State
 from rescind.settings import Settings, load
 from rescind.transaction.operator import BranchEnd, Operator, Recovered, Restored
-from rescind.transaction.recovery import Verdict
 from rescind.transaction.situation import Listed, Open, Seen, Situation
+from rescind.transaction.verdict import Verdict
 from rescind.worker.home import holder
 
 Word = Literal["commit", "rollback", "committed", "failed"]

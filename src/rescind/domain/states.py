@@ -28,7 +28,8 @@ class State(StrEnum):
     #: one-phase branch it may still turn to `aborting`, after a tombstone has proven that nothing committed.
     committing = "committing"
 
-    #: The attempt is being taken back. Whoever moved it here finishes it; if they die, the sweeper does.
+    #: The attempt is being taken back, or it is proven that nothing is left of a stopped task's. Whoever moved it
+    #: here finishes it; if they die, the sweeper does.
     aborting = "aborting"
 
     #: Done; every marker was seen. For ever.
@@ -109,6 +110,7 @@ class Transition:
 TRANSITIONS = (
     Transition(State.queued, State.running, "worker", "claimed: the attempt's number goes up"),
     Transition(State.queued, State.stopped, "sweeper or stop", "a stop was asked for before any claim"),
+    Transition(State.queued, State.aborting, "sweeper or stop", "a stop was asked for between two attempts"),
     Transition(State.running, State.committing, "worker", "decided, unless a stop was asked for"),
     Transition(State.running, State.prepared, "worker", "held for a person's commit, unless a stop was asked for"),
     Transition(State.running, State.aborting, "worker or recovery", "error, stop, shutdown, dead worker or dry run"),
@@ -121,8 +123,8 @@ TRANSITIONS = (
     Transition(State.aborting, State.stopped, "worker or recovery", "taken back, and a stop was asked for"),
     Transition(State.aborting, State.checked, "worker or recovery", "taken back, and it was a dry run that passed"),
     Transition(State.aborting, State.failed, "worker or recovery", "taken back, and no attempt follows"),
-    Transition(State.aborting, State.hazard, "worker or recovery", "a branch that was to be taken back is marked"),
-    Transition(State.running, State.hazard, "worker", "another attempt's marker was found before writing"),
+    Transition(State.aborting, State.hazard, "worker or recovery", "a branch that was to be taken back is marked, or one is unknown"),
+    Transition(State.running, State.hazard, "worker", "a marker or an unknown branch was found before writing"),
     Transition(State.hazard, State.committed, "operator", "an operator has seen to it that all of it is there"),
     Transition(State.hazard, State.failed, "operator", "an operator has seen to it that nothing of it is there"),
 )

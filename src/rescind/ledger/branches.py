@@ -11,6 +11,7 @@ from rescind.domain.branch import BranchId, Protocol
 from rescind.domain.task import Task
 from rescind.ledger import pending, tables, transitions
 from rescind.ledger.engine import now
+from rescind.ledger.keys import of_branch
 
 _b = tables.branch
 
@@ -32,10 +33,11 @@ class Registered:
 
 @dataclass(frozen=True)
 class Entry:
-    """Where a branch was registered, and when."""
+    """Where a branch was registered, when, and by which session."""
 
     target: str
     at: datetime
+    session: str
 
 
 def register(
@@ -64,8 +66,7 @@ def register(
 
 def mark_ended(connection: Connection, branch: BranchId) -> None:
     """The owner has closed the session, so that nobody needs to end it."""
-    where = (_b.c.task == branch.task, _b.c.attempt == branch.attempt, _b.c.branch == branch.branch)
-    connection.execute(update(_b).where(*where).values(ended_at=now()))
+    connection.execute(update(_b).where(*of_branch(_b, branch)).values(ended_at=now()))
 
 
 def note_table(connection: Connection, task: Task, branch: BranchId, name: str) -> bool:
@@ -78,6 +79,7 @@ def note_table(connection: Connection, task: Task, branch: BranchId, name: str) 
 
 def of_attempt(connection: Connection, task: Task, ledger: str) -> list[Registered]:
     """The branches of the task's current attempt, in their order."""
+    made = pending.of_attempt(connection, task)
     query = select(_b).where(_b.c.task == task.id, _b.c.attempt == task.attempt).order_by(_b.c.branch)
     return [
         Registered(
@@ -86,7 +88,7 @@ def of_attempt(connection: Connection, task: Task, ledger: str) -> list[Register
             Protocol(row.protocol),
             row.session,
             row.ended_at is not None,
-            tuple(pending.names(connection, BranchId(ledger, row.incarnation, row.task, row.attempt, row.branch))),
+            tuple(made.get(row.branch, ())),
         )
         for row in connection.execute(query)
     ]
@@ -102,13 +104,14 @@ def used(connection: Connection, target: str) -> bool:
 
 
 def find(connection: Connection, branch: BranchId) -> Entry | None:
-    """What the ledger knows of a branch, if it knows it."""
-    where = (_b.c.task == branch.task, _b.c.attempt == branch.attempt, _b.c.branch == branch.branch)
-    row = connection.execute(select(_b.c.target, _b.c.registered_at).where(*where)).one_or_none()
-    return None if row is None else Entry(row.target, row.registered_at)
+    """What the ledger knows of a branch; None for one that it never registered."""
+    # One of an earlier life of the ledger may have the same key.
+    where = (*of_branch(_b, branch), _b.c.incarnation == branch.incarnation)
+    row = connection.execute(select(_b.c.target, _b.c.registered_at, _b.c.session).where(*where)).one_or_none()
+    return None if row is None else Entry(*row)
 
 
-def session_of(connection: Connection, branch: BranchId) -> str | None:
-    """The session that a branch was registered with, if it is known."""
-    where = (_b.c.task == branch.task, _b.c.attempt == branch.attempt, _b.c.branch == branch.branch)
-    return connection.execute(select(_b.c.session).where(*where)).scalar_one_or_none()
+def that_prepare(connection: Connection, task_id: str) -> set[str]:
+    """The targets in which a branch of the task may ever have been prepared, in whichever attempt."""
+    where = (_b.c.task == task_id, _b.c.protocol == Protocol.two_phase)
+    return set(connection.execute(select(_b.c.target).where(*where)).scalars())

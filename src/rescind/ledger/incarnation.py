@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Connection, update
+from sqlalchemy import Connection, select, update
 
 from rescind.domain.states import DONE, State
 from rescind.ledger import tables
@@ -23,3 +23,9 @@ def begin(connection: Connection, last: int, new: int, detail: dict[str, Any]) -
     for task in in_states(connection, *(state for state in State if state not in DONE)):
         record(connection, task.id, RESTORED, task.attempt, {"from": last, "to": new} | detail)
     return True
+
+
+def was_restored(connection: Connection) -> bool:
+    """Whether it was ever declared so: databases may show what the ledger has never heard of."""
+    i = tables.identity
+    return connection.execute(select(i.c.one).where(i.c.incarnation > 1)).first() is not None

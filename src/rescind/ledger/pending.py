@@ -8,22 +8,27 @@ from rescind.domain.branch import BranchId
 from rescind.domain.task import Task
 from rescind.ledger import tables
 from rescind.ledger.engine import now
+from rescind.ledger.keys import of_branch
 
 _p = tables.pending_table
 
 
 def note(connection: Connection, branch: BranchId, name: str) -> None:
     """Before the table is made. The caller has the attempt's row in hand (`transitions.hold_attempt`)."""
-    if name in names(connection, branch):
+    there = select(_p.c.name).where(*of_branch(_p, branch), _p.c.name == name)
+    if connection.execute(there).first() is not None:
         return  # a function that tries again after an error
     values = {"task": branch.task, "attempt": branch.attempt, "branch": branch.branch, "name": name, "at": now()}
     connection.execute(insert(_p).values(**values))
 
 
-def names(connection: Connection, branch: BranchId) -> list[str]:
-    """The tables that may have been made for the branch."""
-    mine = (_p.c.task == branch.task, _p.c.attempt == branch.attempt, _p.c.branch == branch.branch)
-    return list(connection.execute(select(_p.c.name).where(*mine).order_by(_p.c.name)).scalars())
+def of_attempt(connection: Connection, task: Task) -> dict[int, list[str]]:
+    """The tables that may have been made in the task's current attempt, by the branch's number."""
+    mine = select(_p.c.branch, _p.c.name).where(_p.c.task == task.id, _p.c.attempt == task.attempt)
+    found: dict[int, list[str]] = {}
+    for branch, name in connection.execute(mine.order_by(_p.c.branch, _p.c.name)):
+        found.setdefault(branch, []).append(name)
+    return found
 
 
 def by_another(connection: Connection, target: str, name: str, task_id: str) -> bool:

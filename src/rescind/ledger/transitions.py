@@ -9,15 +9,18 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, false, insert, select, true, update
+from sqlalchemy import Connection, false, true, update
 
 from rescind.domain.branch import Protocol
-from rescind.domain.states import STOP_ANSWERS, State, StopAnswer, allowed
+from rescind.domain.states import STOP_ANSWERS, State, StopAnswer
 from rescind.domain.task import EXPIRED, Problem, Progress, Task, after_abort
 from rescind.errors import Retry
 from rescind.ledger import pending, tables
 from rescind.ledger.engine import clock, now
 from rescind.ledger.events import record
+from rescind.ledger.guarded import guarded, hold_row, move, problem_document
+from rescind.ledger.incarnation import was_restored
+from rescind.ledger.made import own_made
 from rescind.ledger.tasks import get
 
 LONGEST_BACKOFF_SECONDS = 60.0
@@ -60,7 +63,7 @@ def claim(connection: Connection, task_id: str, worker: str) -> Task | None:
 
 def beat(connection: Connection, task: Task, progress: Progress) -> bool:
     """Step 5: the heartbeat, and the progress with it. False: fenced, or not running any more."""
-    return _guarded(
+    return guarded(
         connection,
         task,
         State.running,
@@ -75,28 +78,28 @@ def beat(connection: Connection, task: Task, progress: Progress) -> bool:
 
 def beat_commit(connection: Connection, task: Task) -> bool:
     """The heartbeat of an attempt whose decision is being carried out."""
-    return _guarded(connection, task, State.committing, beat=_t.c.beat + 1)
+    return guarded(connection, task, State.committing, beat=_t.c.beat + 1)
 
 
 def beat_abort(connection: Connection, task: Task, left: int) -> bool:
     """The heartbeat of a rollback that comes on: `left` rows are still to be taken back."""
-    return _guarded(connection, task, State.aborting, beat=_t.c.beat + 1, rows=left)
+    return guarded(connection, task, State.aborting, beat=_t.c.beat + 1, rows=left)
 
 
 def let_go(connection: Connection, task: Task) -> None:
     """The attempt's worker has left the rest to the sweeper, which would otherwise wait for the end of its lease."""
     for state in (State.committing, State.aborting):
-        _guarded(connection, task, state, worker=None)
+        guarded(connection, task, state, worker=None)
 
 
 def hold_attempt(connection: Connection, task: Task) -> bool:
     """Touch the task's row, guarded: the first half of registering a branch (PROTOCOL, registering a branch)."""
-    return _guarded(connection, task, State.running, beat=_t.c.beat + 1)
+    return guarded(connection, task, State.running, beat=_t.c.beat + 1)
 
 
 def decide(connection: Connection, task: Task, protocol: Protocol, draft: dict[str, Any]) -> bool:
     """Step 7: the decision. Names the attempt and refuses where a stop was asked for (PROTOCOL R5)."""
-    return _move(
+    return move(
         connection,
         task,
         State.running,
@@ -111,7 +114,7 @@ def decide(connection: Connection, task: Task, protocol: Protocol, draft: dict[s
 def hold(connection: Connection, task: Task, protocol: Protocol, draft: dict[str, Any], locks: dict[str, str]) -> bool:
     """Step 6, held: every branch is prepared and closed. The expiry is on the ledger's clock."""
     until = clock(connection) + timedelta(seconds=task.terms.hold_seconds or 0)
-    return _move(
+    return move(
         connection,
         task,
         State.running,
@@ -128,8 +131,8 @@ def hold(connection: Connection, task: Task, protocol: Protocol, draft: dict[str
 
 def commit_held(connection: Connection, task: Task) -> bool:
     """A person's commit of a held task: refused once a stop was asked for, or its time is over."""
-    _hold_row(connection, task.id)  # the clock is read after that wait: a commit would come late by it
-    return _move(
+    hold_row(connection, task.id)  # the clock is read after that wait: a commit would come late by it
+    return move(
         connection,
         task,
         State.prepared,
@@ -142,16 +145,16 @@ def commit_held(connection: Connection, task: Task) -> bool:
 
 def take_held_back(connection: Connection, task: Task) -> bool:
     """The end of a hold: a stop was asked for, or its time is over and nobody has committed."""
-    _hold_row(connection, task.id)
+    hold_row(connection, task.id)
     expired = _t.c.hold_until <= clock(connection)
     problem = None if task.stop_requested else EXPIRED
-    return _move(
+    return move(
         connection,
         task,
         State.prepared,
         State.aborting,
         _t.c.stop_requested == true() if task.stop_requested else expired,
-        problem=None if problem is None else _problem_document(problem),
+        problem=None if problem is None else problem_document(problem),
         receipt=None,
         phase="rolling back",
         detail={} if problem is None else {"code": problem.code, "detail": problem.detail},
@@ -160,7 +163,7 @@ def take_held_back(connection: Connection, task: Task) -> bool:
 
 def pass_check(connection: Connection, task: Task, protocol: Protocol, draft: dict[str, Any]) -> bool:
     """A dry run has written everything and found no fault: now it is taken back. The receipt tells the two apart."""
-    return _move(
+    return move(
         connection,
         task,
         State.running,
@@ -175,7 +178,7 @@ def pass_check(connection: Connection, task: Task, protocol: Protocol, draft: di
 
 def finish(connection: Connection, task: Task, receipt: dict[str, Any]) -> bool:
     """Step 9: all markers were seen. The tables that the task made become known as ours."""
-    if not _move(
+    if not move(
         connection,
         task,
         State.committing,
@@ -187,7 +190,7 @@ def finish(connection: Connection, task: Task, receipt: dict[str, Any]) -> bool:
         rows=receipt["rows_written"],
     ):
         return False
-    _own_made(connection, task, receipt)
+    own_made(connection, task, receipt)
     pending.settle(connection, task)
     return True
 
@@ -207,7 +210,7 @@ def begin_abort(
     Nothing may touch a branch before this has answered True (PROTOCOL R1).
     """
     counted = problem is not None and problem.retry is Retry.counted and not lost
-    return _move(
+    return move(
         connection,
         task,
         source,
@@ -215,26 +218,27 @@ def begin_abort(
         *(() if silent_since is None else (_t.c.beat == silent_since,)),
         errors=_t.c.errors + int(counted),
         losses=_t.c.losses + int(lost),
-        problem=None if problem is None else _problem_document(problem),
+        problem=None if problem is None else problem_document(problem),
         phase="rolling back",
         detail={} if problem is None else {"code": problem.code, "detail": problem.detail},
     )
 
 
-def end_abort(connection: Connection, task: Task, back_off_seconds: float) -> State | None:
-    """Step 10's last mark: where the task goes from `aborting`; None where somebody else was first.
+def end_abort(connection: Connection, task: Task, to: State, back_off_seconds: float) -> State | None:
+    """Step 10's last mark: the task goes from `aborting` to where it was seen to go, which is proven by now.
 
-    The row is read again in this transaction: a stop may have come while branches were rolled back.
+    None where that is not so any more: somebody else was first, or a stop came while branches were rolled back.
     """
-    _hold_row(connection, task.id)
+    hold_row(connection, task.id)
     current = get(connection, task.id)
     if current is None or current.state is not State.aborting or current.attempt != task.attempt:
         return None
-    to = after_abort(current)
+    if after_abort(current) is not to:
+        return None
     again = to is State.queued
     waiting = current.problem.detail if again and current.problem and current.problem.retry is Retry.free else None
     delay = timedelta(seconds=min(back_off_seconds, LONGEST_BACKOFF_SECONDS))
-    moved = _move(
+    moved = move(
         connection,
         task,
         State.aborting,
@@ -254,44 +258,13 @@ def end_abort(connection: Connection, task: Task, back_off_seconds: float) -> St
     return to if moved else None
 
 
-def mark_hazard(connection: Connection, task: Task, problem: Problem) -> bool:
-    """The database contradicts the decision: nothing more is done by itself."""
-    return _move(
-        connection,
-        task,
-        task.state,
-        State.hazard,
-        problem=_problem_document(problem),
-        finished_at=now(),
-        phase="done",
-        detail={"detail": problem.detail},
-    )
-
-
-def settle_hazard(
-    connection: Connection, task: Task, to: State, operator: str, why: str, evidence: dict[str, Any]
-) -> bool:
-    """An operator's word on a task in hazard: `committed` or `failed`. Kept with the task for ever, with who said it.
-
-    `evidence` is what the targets showed then. Nothing is done in any database: the operator has seen to that.
-    """
-    said = {"operator": operator, "why": why, "evidence": evidence}
-    detail = said | {"hazard": task.problem.detail if task.problem else None}
-    if not _move(connection, task, State.hazard, to, detail=detail, finished_at=now()):
-        return False
-    if to is State.committed and task.receipt is not None:
-        _own_made(connection, task, task.receipt)
-    pending.settle(connection, task)
-    return True
-
-
 def request_stop(connection: Connection, task_id: str) -> StopAnswer | None:
     """Ask for a stop; None for an unknown id. `accepted` promises that the task never commits.
 
     The flag is raised by one guarded UPDATE, so that it cannot fall behind the decision: the decision refuses
     where the flag is up, and the flag is refused where the decision was made.
     """
-    _hold_row(connection, task_id)  # or it could turn back from the decision, unflagged, between the two statements
+    hold_row(connection, task_id)  # or it could turn back from the decision, unflagged, between the two statements
     raised = connection.execute(
         update(_t)
         .where(
@@ -312,70 +285,22 @@ def request_stop(connection: Connection, task_id: str) -> StopAnswer | None:
 
 
 def stop_queued(connection: Connection, task: Task) -> bool:
-    """A stop that came before any claim: nothing was begun, so nothing is to be rolled back."""
-    return _move(
-        connection,
-        task,
-        State.queued,
-        State.stopped,
-        _t.c.stop_requested == true(),
-        finished_at=now(),
-        phase="done",
-        waiting_for=None,
-    )
+    """A stop of a task that is not at work. Where nothing was ever begun, nothing is to be taken back.
+
+    After an attempt, or in a ledger that was restored, that is only so when every target has been looked at: such a
+    ledger may not know of an attempt that committed (PROTOCOL R9).
+    """
+    asked = _t.c.stop_requested == true()
+    if task.attempt or was_restored(connection):
+        # The worker of its last attempt has left it: the next sweep goes on.
+        return move(connection, task, State.queued, State.aborting, asked, worker=None, phase="rolling back")
+    return move(connection, task, State.queued, State.stopped, asked, finished_at=now(), phase="done", waiting_for=None)
 
 
 def wait_for(connection: Connection, task: Task, what: str) -> None:
     """Say in words what the task waits for, as long as it stands where it was seen."""
-    _guarded(connection, task, task.state, waiting_for=what)
+    guarded(connection, task, task.state, waiting_for=what)
 
 
 def mark_announced(connection: Connection, task_id: str) -> None:
     connection.execute(update(_t).where(_t.c.id == task_id).values(announced_at=now()))
-
-
-def _hold_row(connection: Connection, task_id: str) -> None:
-    """Nobody else moves the task until this transaction ends: what is read next is how it stands."""
-    connection.execute(select(_t.c.id).where(_t.c.id == task_id).with_for_update())
-
-
-def _own_made(connection: Connection, task: Task, receipt: dict[str, Any]) -> None:
-    for made in receipt["tables_made"]:
-        _own(connection, made["target"], made["table"], task.id)
-
-
-def _own(connection: Connection, target: str, table: str, task_id: str) -> None:
-    made = tables.made_table
-    connection.execute(made.delete().where(made.c.target == target, made.c.name == table))
-    connection.execute(insert(made).values(target=target, name=table, task=task_id, at=now()))
-
-
-def _guarded(connection: Connection, task: Task, source: State, *more: ColumnElement[bool], **values: Any) -> bool:
-    where = (_t.c.id == task.id, _t.c.state == source, _t.c.attempt == task.attempt, *more)
-    return connection.execute(update(_t).where(*where).values(**values)).rowcount == 1
-
-
-def _move(
-    connection: Connection,
-    task: Task,
-    source: State,
-    to: State,
-    *more: ColumnElement[bool],
-    detail: dict[str, Any] | None = None,
-    **values: Any,
-) -> bool:
-    assert allowed(source, to), (source, to)
-    if not _guarded(connection, task, source, *more, state=to, changed_at=now(), **values):
-        return False
-    record(connection, task.id, to, task.attempt, detail or {})
-    return True
-
-
-def _problem_document(problem: Problem) -> dict[str, Any]:
-    return {
-        "code": problem.code,
-        "detail": problem.detail,
-        "advice": problem.advice,
-        "retry": problem.retry,
-        "details": problem.details,
-    }

@@ -15,6 +15,8 @@ Where the card says that DDL is not transactional, `create_table` comes between 
 * `commit` and `commit_prepared` may raise anything at all after having succeeded. Their outcome is never read
   from the error: the protocol ends the session, lists, and reads the marker (PROTOCOL R3).
 * `prepare` likewise: prepared is what `list_prepared` lists (R7).
+* `list_prepared` is a proof: what it does not name is not prepared, and it raises Undecided where this user may not see
+  everything. `seen_prepared` proves nothing of what it does not name, and is for those who look again anyway.
 * `end_session` answers True only when the session is proven to be gone, so that nothing of it can still
   arrive. False means "not yet": ask again. It never ends a process or connection that merely has the same
   number (PROTOCOL, session identity).
@@ -159,10 +161,10 @@ class Target(Protocol):
         """Every marker and tombstone of the task, read in a fresh snapshot of the primary."""
 
     def list_prepared(self, ledger: str) -> list[BranchId]:
-        """Branches of that ledger which are prepared and undecided."""
+        """All branches of that ledger which are prepared and undecided. Raises Undecided where they cannot be seen."""
 
-    def is_prepared(self, branch: BranchId) -> bool:
-        """Whether it is listed. Raises Undecided where this user may not see what is: that proves nothing."""
+    def seen_prepared(self, ledger: str) -> list[BranchId]:
+        """Those of them that this user may see, perhaps none: for the sweep and for reports."""
 
     def commit_prepared(self, branch: BranchId) -> None:
         """Second phase, from another session than the owner's."""
@@ -186,7 +188,7 @@ class Target(Protocol):
         """
 
     def newest_incarnation(self, ledger: str) -> int:
-        """The highest incarnation of that ledger among markers and prepared branches; 0 where there are none."""
+        """The highest incarnation of that ledger among markers and the prepared branches that are seen, or 0."""
 
     def translate(self, error: Exception) -> RescindError | None:
         """Our error for a driver's or SQLAlchemy's that a task's function let through; None for any other."""

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from rescind import failpoints
+from rescind.domain.branch import BranchId
 from rescind.domain.task import Task
 from rescind.errors import RescindError
-from rescind.ledger import retention
+from rescind.ledger import branches, retention
 from rescind.ledger.engine import Ledger
 from rescind.targets.target import Target
 from rescind.telemetry.logs import log
@@ -39,11 +40,19 @@ class Forgetter:
         return forgotten
 
     def _nothing_listed(self, task: Task) -> bool:
-        """A prepared branch without its ledger row would be in quarantine for ever."""
-        ledger = self.ledger.identity()[0]
+        """A prepared branch without its ledger row would be in quarantine for ever. Raises Undecided where unproven."""
+        with self.ledger.read() as connection:
+            prepared_in = branches.that_prepare(connection, task.id)
         return not any(
-            branch.task == task.id for name in set(task.targets) for branch in self.targets[name].list_prepared(ledger)
+            branch.task == task.id
+            for name in set(task.targets) | prepared_in
+            for branch in self._listed(name, proven=name in prepared_in)
         )
+
+    def _listed(self, name: str, *, proven: bool) -> list[BranchId]:
+        """Proven: or a user who may not see the list (any more) would forget what is on it."""
+        target, ledger = self.targets[name], self.ledger.identity()[0]
+        return target.list_prepared(ledger) if proven else target.seen_prepared(ledger)
 
     def _delete_row(self, task: Task) -> None:
         failpoints.hit("forget.before")

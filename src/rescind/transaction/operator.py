@@ -12,14 +12,14 @@ from rescind.domain.branch import BranchId, MarkerKind
 from rescind.domain.states import State
 from rescind.domain.task import Task
 from rescind.errors import InvalidRequest, RescindError, TargetUnavailable, Undecided, UnknownId
-from rescind.ledger import branches, incarnation, tasks, transitions
+from rescind.ledger import branches, hazard, incarnation, tasks
 from rescind.ledger.events import record
 from rescind.telemetry.logs import log
-from rescind.transaction.recovery import Verdict
+from rescind.transaction import proof
 from rescind.transaction.situation import Listed, Observer, Seen, Situation
+from rescind.transaction.verdict import Verdict
 
 BEAT_SECONDS = 3.0  #: within it a worker that is at work beats
-SESSION_SECONDS = 5.0
 BRANCH_ENDED = "branch-by-operator"  #: the kind of the event
 
 
@@ -95,11 +95,9 @@ class Operator:
             act(found.branch)
         except RescindError as error:
             log.warning("operator.no-answer", branch=gid, target=found.target, error=str(error))  # it decides nothing
-        marked = any(
-            m.branch == found.branch and m.kind is MarkerKind.marker
-            for m in target.markers(found.branch.ledger, found.branch.task)
-        )
-        if found.branch in target.list_prepared(found.branch.ledger) or marked is not (how is BranchEnd.commit):
+        listed = found.branch in target.list_prepared(found.branch.ledger)
+        marked = proof.marker_of(target, found.branch) is not None
+        if listed or marked is not (how is BranchEnd.commit):
             raise Undecided(f"It is not proven that {gid} ended as {how} in target {found.target}: look again.")
         log.warning("operator.ended-branch", branch=gid, target=found.target, how=how, operator=self.name, why=why)
         return found
@@ -118,7 +116,7 @@ class Operator:
             return settled
         evidence = {each.target: each.document() for each in seen}
         with self.observer.ledger.write() as connection:
-            if not transitions.settle_hazard(connection, task, to, self.name, why, evidence):
+            if not hazard.settle(connection, task, to, self.name, why, evidence):
                 raise InvalidRequest(f"Task {task_id} was settled by somebody else meanwhile.")
         log.warning("operator.settled", task=task_id, to=to, operator=self.name, why=why, against=settled.warnings)
         return settled
@@ -157,12 +155,11 @@ class Operator:
     def _end_owner(self, found: Listed) -> None:
         """A branch whose owner is connected cannot be finished by anybody else."""
         with self.observer.ledger.read() as connection:
-            session = branches.session_of(connection, found.branch)
-        deadline = time.monotonic() + SESSION_SECONDS
-        while not self.dry_run and session and not self.observer.targets[found.target].end_session(session):
-            if time.monotonic() > deadline:
-                raise Undecided(f"The session of {found.branch} in {found.target} is still alive.")
-            time.sleep(0.02)
+            entry = branches.find(connection, found.branch)
+        if entry is None or self.dry_run:
+            return
+        if not proof.end_session(self.observer.targets[found.target], entry.session):
+            raise Undecided(f"The session of {found.branch} in {found.target} is still alive.")
 
     def _audit_branch(self, found: Listed, how: BranchEnd, why: str) -> None:
         """Before it is done: whatever comes of it, it is known who wanted it."""

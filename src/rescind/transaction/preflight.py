@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
-from rescind.domain.branch import MarkerKind, Protocol
+from rescind.domain.branch import Protocol
 from rescind.domain.task import Commit, Task, Terms
-from rescind.errors import Contradiction, LedgerOutdated, TargetRefused
+from rescind.errors import LedgerOutdated, TargetRefused
 from rescind.ledger.engine import Ledger
 from rescind.targets.target import Target
+from rescind.transaction import proof
 
 
 def plan(targets: Sequence[Target], terms: Terms) -> tuple[Protocol, ...]:
@@ -45,24 +46,19 @@ def of_task(plans: Collection[Protocol]) -> Protocol:
 
 
 def look_before(ledger: Ledger, targets: Collection[Target], task: Task) -> None:
-    """Step 3: durability, engines, and that no earlier attempt is marked as committed.
+    """Step 3: that nothing of the task is there which the ledger does not know; durability, engines.
 
-    Raises Contradiction for a marker, or a branch of this or a later attempt: this ledger was restored from before.
-    Raises LedgerOutdated for an incarnation that is not the ledger's last.
+    Raises Contradiction for a marker of whichever attempt, this one too: it has no branch yet, so a ledger restored
+    from before it counts again. Raises LedgerOutdated for an incarnation that is not the ledger's last.
     """
     name, incarnation = ledger.identity()
     if ledger.incarnation() != incarnation:
         raise LedgerOutdated("The ledger was declared restored after this process began; restart it.")
+    for target in targets:  # first of all: a refusal would end a task that has committed
+        proof.expect_nothing_unknown(ledger, target, task)
     for target in targets:
         target.preflight()
         if (newest := target.newest_incarnation(name)) > incarnation:
             raise LedgerOutdated(
                 f"Target {target.name} shows incarnation {newest} of this ledger, which is at {incarnation}."
             )
-        for marker in target.markers(name, task.id):
-            # Of this very attempt too: it has no branch yet, so a ledger restored from before it counts again.
-            if marker.kind is MarkerKind.marker:
-                raise Contradiction(f"Target {target.name} shows that {marker.branch} committed already.")
-        for branch in target.list_prepared(name):
-            if branch.task == task.id and branch.attempt >= task.attempt:
-                raise Contradiction(f"Target {target.name} shows that {branch} is prepared already.")

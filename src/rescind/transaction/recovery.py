@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
-from enum import StrEnum
 from functools import partial
 
 from sqlalchemy import Connection
@@ -18,16 +17,17 @@ from sqlalchemy import Connection
 from rescind import failpoints
 from rescind.domain.branch import BranchId, Marker, MarkerKind, Protocol
 from rescind.domain.receipt import complete
-from rescind.domain.states import TAKEN_BACK, State, allowed
-from rescind.domain.task import LOST_WORKER, Problem, Task
-from rescind.errors import Contradiction, RescindError, Retry, TargetBusy, TargetUnavailable, Undecided
-from rescind.ledger import branches, tasks, transitions
+from rescind.domain.states import State, allowed
+from rescind.domain.task import LOST_WORKER, Problem, Task, after_abort
+from rescind.errors import Contradiction, RescindError, Retry, Undecided
+from rescind.ledger import branches, hazard, tasks, transitions
 from rescind.ledger.branches import Registered
 from rescind.ledger.engine import Ledger
 from rescind.targets.target import Target
 from rescind.telemetry.logs import log
+from rescind.transaction import proof, verdict
+from rescind.transaction.verdict import Verdict
 
-SESSION_SECONDS = 5.0  #: how long one call waits for a session to be gone before it leaves the rest to a later one
 TELL_SECONDS = 0.5  #: how often a long rollback is told of while its session is waited for
 FIRST_BACKOFF_SECONDS = 0.5
 
@@ -37,15 +37,6 @@ COMMIT_REFUSED = Problem(
     "Look at the target's log; the task is tried again by itself.",
     Retry.counted,
 )
-
-
-class Verdict(StrEnum):
-    """What is to become of a prepared branch."""
-
-    roll_back = "roll back"  #: its attempt was taken back
-    commit = "commit"  #: its task committed
-    leave = "leave"  #: its task is at work on it, and finishes it by itself
-    quarantine = "quarantine"  #: the ledger does not know it: an operator decides
 
 
 class Recovery:
@@ -84,16 +75,21 @@ class Recovery:
         failpoints.hit("recover.between_scan_and_act")
         try:
             with _each() as each:
+                ended: list[Registered] = []
                 for branch in registered:
                     with each.later():
                         self._end_session(task, branch)
+                        ended.append(branch)
+                self._look_first(task, registered)
+                for branch in ended:
+                    with each.later():
                         self._roll_back(branch)
             for branch in registered:  # not before: a branch that is still there may hold another one's table
                 self._undo_tables(branch)
+            failpoints.hit("abort.before_final")
+            return self._end_abort(task)
         except Contradiction as contradiction:
             return self.hazard(task, contradiction)
-        failpoints.hit("abort.before_final")
-        return self._end(lambda connection: transitions.end_abort(connection, task, _back_off(task)))
 
     def commit(self, task: Task, ended: Collection[BranchId] = (), refusal: Problem = COMMIT_REFUSED) -> State | None:
         """Steps 8 and 9, for a task that is `committing`. `ended` are branches whose session is closed already.
@@ -133,41 +129,31 @@ class Recovery:
             current = tasks.get(connection, task.id)
             if current is None or current.attempt != task.attempt or not allowed(current.state, State.hazard):
                 return None
-            return State.hazard if transitions.mark_hazard(connection, current, problem) else None
+            return State.hazard if hazard.mark(connection, current, problem) else None
 
         return self._end(mark)
 
     def sweep_target(self, target: Target) -> None:
-        """Step 12's last rule: every prepared branch of our ledger that is listed there."""
-        for branch in target.list_prepared(self._ledger.identity()[0]):
-            match self.judge(branch):
-                case Verdict.quarantine:
-                    log.error("quarantine", branch=str(branch), target=target.name)
-                case Verdict.roll_back if self._owner_gone(target, branch):
-                    # One that cannot be finished must not keep the sweep from all that come after it.
-                    _try("rollback", branch, partial(target.rollback_prepared, branch))
-                case Verdict.commit if self._owner_gone(target, branch):
-                    _try("commit", branch, partial(target.commit_prepared, branch))
+        """Step 12's last rule: every prepared branch of our ledger that is seen there."""
+        for branch in target.seen_prepared(self._ledger.identity()[0]):
+            try:
+                self._sweep(target, branch)
+            except Exception as error:  # one that cannot be finished must not keep the sweep from all that follow
+                log.warning("sweep.branch-failed", branch=str(branch), target=target.name, error=repr(error))
 
-    def judge(self, branch: BranchId) -> Verdict:
-        """What is to become of a prepared branch of our ledger, by the ledger alone.
-
-        A branch whose task or attempt we do not know, or of another incarnation, is left alone and reported: a ledger
-        that was restored from a backup would otherwise roll back decided work (PROTOCOL R9).
-        """
-        with self._ledger.read() as connection:
-            task = tasks.get(connection, branch.task)
-        # As it is now: a process that ran on while the ledger was declared restored would still know the earlier life.
-        if task is None or branch.incarnation != self._ledger.incarnation() or branch.attempt > task.attempt:
-            return Verdict.quarantine
-        if branch.attempt < task.attempt or task.state is State.queued or task.state in TAKEN_BACK:
-            return Verdict.roll_back
-        return Verdict.commit if task.state is State.committed else Verdict.leave
+    def _sweep(self, target: Target, branch: BranchId) -> None:
+        match verdict.judge(self._ledger, branch):
+            case Verdict.quarantine:
+                log.error("quarantine", branch=str(branch), target=target.name)
+            case Verdict.roll_back if self._owner_gone(target, branch):
+                target.rollback_prepared(branch)
+            case Verdict.commit if self._owner_gone(target, branch):
+                target.commit_prepared(branch)
 
     def _owner_gone(self, target: Target, branch: BranchId) -> bool:
         with self._ledger.read() as connection:
-            session = branches.session_of(connection, branch)
-        return session is None or self._gone(target, session)
+            entry = branches.find(connection, branch)
+        return entry is None or self._gone(target, entry.session)
 
     def _registered(self, task: Task) -> list[Registered]:
         with self._ledger.read() as connection:
@@ -181,22 +167,36 @@ class Recovery:
 
     def _gone(self, target: Target, session: str, task: Task | None = None) -> bool:
         """End the session and wait until it is gone. Of a `task` that is taken back it is told what is left to undo."""
-        deadline = time.monotonic() + SESSION_SECONDS
         told = time.monotonic()
-        while not target.end_session(session):
-            if time.monotonic() > deadline:
-                return False
+
+        def tell() -> None:
+            nonlocal told
             if task is not None and time.monotonic() - told > TELL_SECONDS:
                 self._tell(target, session, task)
                 told = time.monotonic()
-            time.sleep(0.02)
-        return True
+
+        return proof.end_session(target, session, meanwhile=tell)
 
     def _tell(self, target: Target, session: str, task: Task) -> None:
         left = target.left_to_undo(session)
         if left is not None:
             with self._ledger.write() as connection:
                 transitions.beat_abort(connection, task, left)
+
+    def _look_first(self, task: Task, registered: Collection[Registered]) -> None:
+        """Before anything is rolled back, see in every target that answers that it was not decided after all.
+
+        A ledger that was restored from the running attempt does not know of its decision: a branch that has committed
+        saves those that are prepared still. A target that is away does not hold the others' locks.
+        """
+        if any(branch.protocol is Protocol.two_phase for branch in registered):
+            for name in dict.fromkeys(task.targets):
+                try:
+                    proof.expect_nothing_unknown(self._ledger, self._targets[name], task)
+                except Contradiction:
+                    raise
+                except RescindError as error:
+                    log.warning("abort.not-looked-at", task=task.id, target=name, error=str(error))
 
     def _roll_back(self, branch: Registered) -> None:
         """Roll back if listed; then it must be neither listed nor marked."""
@@ -211,6 +211,26 @@ class Recovery:
         failpoints.hit("abort.after_rollback")
         if self._marker(branch):
             raise Contradiction(f"{branch.id} was to be taken back, but {branch.target} shows it committed.")
+
+    def _end_abort(self, task: Task) -> State | None:
+        """The last mark. An end for good is told when every target was looked at; the next attempt looks by itself."""
+        while (current := self._aborting(task)) is not None:
+            to = after_abort(current)
+            if to is not State.queued:
+                for name in dict.fromkeys(current.targets):
+                    proof.expect_nothing_unknown(self._ledger, self._targets[name], current)
+            # None: it is not as it was a moment ago. A stop came, and another end is to be proven; or it is over.
+            end = partial(transitions.end_abort, task=current, to=to, back_off_seconds=_back_off(current))
+            if state := self._end(end):
+                return state
+        return None
+
+    def _aborting(self, task: Task) -> Task | None:
+        with self._ledger.read() as connection:
+            current = tasks.get(connection, task.id)
+        if current is None or current.attempt != task.attempt or current.state is not State.aborting:
+            return None
+        return current
 
     def _undo_tables(self, branch: Registered) -> None:
         """R12: no session of the attempt can make a table any more, and no prepared branch holds one."""
@@ -286,16 +306,10 @@ class Recovery:
         return state
 
     def _listed(self, branch: Registered) -> bool:
-        return self._targets[branch.target].is_prepared(branch.id)
+        return branch.id in self._targets[branch.target].list_prepared(branch.id.ledger)
 
     def _marker(self, branch: Registered) -> Marker | None:
-        found = self._targets[branch.target].markers(branch.id.ledger, branch.id.task)
-        mine = (m for m in found if m.kind is MarkerKind.marker and _same(m.branch, branch.id))
-        return next(mine, None)
-
-
-def _same(one: BranchId, other: BranchId) -> bool:
-    return (one.ledger, one.task, one.attempt, one.branch) == (other.ledger, other.task, other.attempt, other.branch)
+        return proof.marker_of(self._targets[branch.target], branch.id)
 
 
 class _Each:
@@ -306,11 +320,11 @@ class _Each:
 
     @contextmanager
     def later(self, *, unless: bool = False) -> Iterator[None]:
-        """Keep an error that says "not yet" for when the others have had their turn."""
+        """Keep an error for when the others have had their turn; what contradicts the ledger stops everything."""
         try:
             yield
-        except (TargetUnavailable, TargetBusy, Undecided) as error:
-            if unless:
+        except RescindError as error:
+            if unless or isinstance(error, Contradiction):
                 raise
             self.first = self.first or error
 

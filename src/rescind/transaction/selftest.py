@@ -14,9 +14,10 @@ from collections.abc import Callable, Generator, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 
-from rescind.domain.branch import BranchId, MarkerKind, Protocol
+from rescind.domain.branch import BranchId, Protocol
 from rescind.errors import RescindError
 from rescind.targets.target import Branch, Target
+from rescind.transaction import proof
 
 SESSION_SECONDS = 10.0
 ROWS, CHECKSUM = 0, "0" * 64  #: of the markers: no rows were written
@@ -123,11 +124,8 @@ class _Trial:
         self._end(self._opened[branch].session)
 
     def _end(self, session: str) -> None:
-        deadline = time.monotonic() + SESSION_SECONDS
-        while not self._elsewhere.end_session(session):
-            if time.monotonic() > deadline:
-                raise _Failed(f"Session {session} is still there after {SESSION_SECONDS:.0f} seconds.")
-            time.sleep(0.05)
+        if not proof.end_session(self._elsewhere, session, SESSION_SECONDS):
+            raise _Failed(f"Session {session} is still there after {SESSION_SECONDS:.0f} seconds.")
 
     def _listed(self) -> list[BranchId]:
         return self._elsewhere.list_prepared(self._kept.ledger)
@@ -145,8 +143,7 @@ class _Trial:
             time.sleep(0.05)
 
     def _expect_marked(self, branch: BranchId, wanted: bool) -> None:
-        found = self._elsewhere.markers(branch.ledger, branch.task)
-        if any(m.branch == branch and m.kind is MarkerKind.marker for m in found) is not wanted:
+        if (proof.marker_of(self._elsewhere, branch) is not None) is not wanted:
             raise _Failed(f"The marker of {branch} {'is missing' if wanted else 'can be read before the commit'}.")
 
     def _expect_nothing(self, branch: BranchId) -> None:

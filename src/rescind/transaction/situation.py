@@ -14,7 +14,7 @@ from rescind.errors import RescindError
 from rescind.ledger import branches, tasks
 from rescind.ledger.engine import Ledger, clock
 from rescind.targets.target import Target
-from rescind.transaction.recovery import Recovery, Verdict
+from rescind.transaction.verdict import Verdict, judge
 
 UNDECIDED = (State.running, State.prepared, State.committing, State.aborting, State.hazard)
 
@@ -77,7 +77,6 @@ class Observer:
 
     ledger: Ledger
     targets: Mapping[str, Target]
-    recovery: Recovery
     worker_left: Callable[[Task], bool]
     lease_seconds: float
 
@@ -91,7 +90,7 @@ class Observer:
             try:
                 if (newest := target.newest_incarnation(self._name)) > incarnation:
                     later[name] = newest
-                for branch in target.list_prepared(self._name):
+                for branch in target.seen_prepared(self._name):
                     if branch not in listed:  # one server lists it in every target that it has
                         listed[branch] = self._explained(branch, name)
             except RescindError as error:
@@ -106,7 +105,7 @@ class Observer:
         """The branch as it is prepared now; None where no target that answers lists it."""
         for name, target in self.targets.items():
             try:
-                if branch in target.list_prepared(self._name):
+                if branch in target.seen_prepared(self._name):
                     return self._explained(branch, name)
             except RescindError:
                 continue
@@ -122,19 +121,21 @@ class Observer:
 
     def _seen(self, name: str, task_id: str) -> Seen:
         target = self.targets[name]
+        markers: tuple[Marker, ...] = ()
         try:
+            markers = tuple(target.markers(self._name, task_id))
             prepared = tuple(branch for branch in target.list_prepared(self._name) if branch.task == task_id)
-            return Seen(name, tuple(target.markers(self._name, task_id)), prepared)
+            return Seen(name, markers, prepared)
         except RescindError as error:
-            return Seen(name, error=str(error))
+            return Seen(name, markers, error=str(error))
 
     def _explained(self, branch: BranchId, target: str) -> Listed:
-        verdict = self.recovery.judge(branch)
+        verdict = judge(self.ledger, branch)
         task = self.task(branch.task)
         with self.ledger.read() as connection:
             registered = branches.find(connection, branch)
         known = registered.target if registered is not None and registered.target in self.targets else target
-        why = _why(branch, task, verdict, self.ledger.incarnation())
+        why = _why(branch, task, verdict, self.ledger.incarnation(), known=registered is not None)
         seen = self.seen(branch.task) if verdict is Verdict.quarantine else ()
         return Listed(branch, known, verdict, why, registered.at if registered else None, seen)
 
@@ -172,14 +173,14 @@ def _held(task: Task, now: datetime) -> str:
     return f"It is held until {task.hold_until} for a person's commit or stop."
 
 
-def _why(branch: BranchId, task: Task | None, verdict: Verdict, incarnation: int) -> str:
+def _why(branch: BranchId, task: Task | None, verdict: Verdict, incarnation: int, *, known: bool) -> str:
     if task is None:
         return "The ledger knows no such task."
     if branch.incarnation != incarnation:
         life = "an earlier" if branch.incarnation < incarnation else "a later"
         return f"It is of {life} life of the ledger ({branch.incarnation}; now it is {incarnation})."
-    if branch.attempt > task.attempt:
-        return f"The ledger knows {task.attempt} attempts of its task, and this is attempt {branch.attempt}."
+    if not known:
+        return f"The ledger has never heard of it; its task is {task.state}, at attempt {task.attempt}."
     if branch.attempt < task.attempt:
         return f"Its attempt was taken back; the task is {task.state}, at attempt {task.attempt}."
     if verdict is Verdict.leave:

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
 from rescind import failpoints
-from rescind.domain.branch import BranchId, MarkerKind, Protocol
+from rescind.domain.branch import BranchId, Protocol
 from rescind.domain.schema import Table
 from rescind.domain.task import Task
 from rescind.errors import Fenced, RescindError, TargetConflict, TargetRefused, TransactionBroken
@@ -14,6 +14,7 @@ from rescind.ledger import branches as ledger_branches
 from rescind.ledger.engine import Ledger
 from rescind.targets.capabilities import Grade
 from rescind.targets.target import Branch, Target
+from rescind.transaction import proof
 from rescind.transaction.control import Control
 
 
@@ -121,7 +122,7 @@ class Work:
 
     def expect_listed(self, target: str, branch: BranchId) -> None:
         """Raise TransactionBroken unless the branch is among the target's prepared ones."""
-        if not self._targets[target].is_prepared(branch):
+        if branch not in self._targets[target].list_prepared(branch.ledger):
             raise TransactionBroken(f"Target {target} does not list {branch} as prepared.")
 
     def commit(self) -> None:
@@ -169,8 +170,7 @@ class Work:
         A COMMIT of a failed transaction answers ROLLBACK without an error: the prepared branches would commit
         without it (PROTOCOL R7, R8).
         """
-        found = self._targets[target].markers(branch.ledger, branch.task)
-        if not any(marker.kind is MarkerKind.marker and marker.branch == branch for marker in found):
+        if proof.marker_of(self._targets[target], branch) is None:
             raise TargetConflict(f"Target {target} does not show the marker of {branch} after COMMIT.")
 
     def _left(self, number: int, branch: Branch) -> int | None:

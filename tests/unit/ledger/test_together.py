@@ -163,7 +163,7 @@ def test_a_stop_while_the_task_turns_back_from_its_decision_is_no_empty_promise(
 
 def _turn_back(connection: Connection, task: Task) -> None:
     assert transitions.begin_abort(connection, task, State.committing, None)
-    assert transitions.end_abort(connection, task, 0.0) is State.queued
+    assert transitions.end_abort(connection, task, State.queued, 0.0) is State.queued
 
 
 def test_one_of_many_claims_wins(ledger: Ledger) -> None:
@@ -226,7 +226,7 @@ def test_an_upload_is_not_given_up_under_a_task(ledger: Ledger, first: str) -> N
 def test_two_sweeps_forget_a_task_once(ledger: Ledger) -> None:
     task = claimed(ledger, queued(ledger))
     assert do(ledger, transitions.begin_abort, task, State.running, FINAL)
-    assert do(ledger, transitions.end_abort, current(ledger, task), 0.0) is State.failed
+    assert do(ledger, transitions.end_abort, current(ledger, task), State.failed, 0.0) is State.failed
     (old,) = do(ledger, retention.ended_before, now() + timedelta(seconds=1))
     forget = lambda connection: retention.forget(connection, old)  # noqa: E731
     assert meet(ledger, forget, forget) == (True, False)

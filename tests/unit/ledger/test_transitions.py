@@ -75,7 +75,7 @@ def test_a_stopped_task_is_not_claimed(ledger: Ledger) -> None:
 
 def test_the_decision_names_the_attempt(ledger: Ledger, running: Task) -> None:
     aborted = aborting(ledger, running)
-    assert do(ledger, transitions.end_abort, aborted, 0.0) is State.queued
+    assert do(ledger, transitions.end_abort, aborted, State.queued, 0.0) is State.queued
     second = claimed(ledger, running.id)
     assert not do(ledger, transitions.decide, running, Protocol.one_phase, {})
     assert now(ledger, running).state is State.running
@@ -115,25 +115,29 @@ def test_finish_makes_the_tables_ours_and_ends_once(ledger: Ledger, running: Tas
 def test_attempts_are_bounded(ledger: Ledger, problem: Problem, lost: bool, attempts: int, end: State) -> None:
     task_id = queued(ledger)
     for attempt in range(1, attempts + 1):
-        state = do(ledger, transitions.end_abort, aborting(ledger, claimed(ledger, task_id), problem, lost=lost), 0.0)
-        assert state is (end if attempt == attempts else State.queued)
+        to = end if attempt == attempts else State.queued
+        aborted = aborting(ledger, claimed(ledger, task_id), problem, lost=lost)
+        assert do(ledger, transitions.end_abort, aborted, to, 0.0) is to
 
 
 def test_waiting_costs_no_attempt_and_says_what_for(ledger: Ledger) -> None:
     task_id = queued(ledger)
     for _ in range(10):
-        assert do(ledger, transitions.end_abort, aborting(ledger, claimed(ledger, task_id), FREE), 0.0) is State.queued
+        aborted = aborting(ledger, claimed(ledger, task_id), FREE)
+        assert do(ledger, transitions.end_abort, aborted, State.queued, 0.0) is State.queued
     assert now(ledger, task_id).waiting_for == "the disk is away"
 
 
 def test_a_stop_wins_over_any_problem(ledger: Ledger, running: Task) -> None:
     aborted = aborting(ledger, running, FINAL)
     assert do(ledger, transitions.request_stop, running.id) is StopAnswer.accepted
-    assert do(ledger, transitions.end_abort, aborted, 0.0) is State.stopped
+    for seen in (State.failed, State.queued):  # as it was before the stop came
+        assert do(ledger, transitions.end_abort, aborted, seen, 0.0) is None
+    assert do(ledger, transitions.end_abort, aborted, State.stopped, 0.0) is State.stopped
 
 
 def test_an_end_is_for_ever(ledger: Ledger, running: Task) -> None:
-    assert do(ledger, transitions.end_abort, aborting(ledger, running, FINAL), 0.0) is State.failed
+    assert do(ledger, transitions.end_abort, aborting(ledger, running, FINAL), State.failed, 0.0) is State.failed
     assert do(ledger, transitions.request_stop, running.id) is StopAnswer.finished
     assert not do(ledger, transitions.begin_abort, running, State.running, FINAL)
     assert do(ledger, transitions.claim, running.id, "worker") is None

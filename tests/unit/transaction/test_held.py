@@ -11,7 +11,7 @@ from rescind.domain.receipt import Draft
 from rescind.domain.states import State
 from rescind.domain.task import Commit, Task, Terms
 from rescind.errors import ConstraintViolated
-from rescind.ledger import tasks, transitions
+from rescind.ledger import guarded, tasks, transitions
 from rescind.testing.memory import Fault
 from rescind.transaction.work import Work
 
@@ -170,7 +170,7 @@ def test_negative_control_a_commit_after_a_stop(w: World, monkeypatch: pytest.Mo
     """An accepted stop never commits: without the guard in the commit it would."""
 
     def careless(connection: Connection, task: Task) -> bool:
-        return transitions._move(connection, task, State.prepared, State.committing)
+        return guarded.move(connection, task, State.prepared, State.committing)
 
     if not kept:
         monkeypatch.setattr(transitions, "commit_held", careless)

@@ -19,8 +19,8 @@ from rescind.ledger.engine import Ledger
 from rescind.testing.memory import Fault, MemoryTarget
 from rescind.transaction import operator as operators
 from rescind.transaction.operator import BranchEnd, Operator
-from rescind.transaction.recovery import Verdict
 from rescind.transaction.situation import Observer, Open
+from rescind.transaction.verdict import Verdict
 
 HELD = Terms(commit=Commit.manual, hold_seconds=900)
 WHY = "the backup of Monday"
@@ -34,7 +34,7 @@ class Desk:
     worker_left: bool = True
 
     def operator(self, *, dry_run: bool = False) -> Operator:
-        observer = Observer(self.w.ledger, self.w.targets, self.w.recovery, lambda task: self.worker_left, 15.0)
+        observer = Observer(self.w.ledger, self.w.targets, lambda task: self.worker_left, 15.0)
         return Operator(observer, self._sweep, "ann", dry_run)
 
     def _sweep(self) -> None:
@@ -147,8 +147,10 @@ def test_branches_that_end_by_themselves_are_explained(desk: Desk) -> None:
     assert (verdict, "taken back" in why) == (Verdict.roll_back, True)
     verdict, why = listed(state=State.running, attempt=2)
     assert (verdict, "at attempt 2" in why) == (Verdict.roll_back, True)
-    verdict, why = listed(state=State.running, attempt=0)
-    assert (verdict, "attempt 1" in why) == (Verdict.quarantine, True)
+    with desk.w.ledger.write() as connection:
+        connection.execute(delete(tables.branch))
+    verdict, why = listed(state=State.queued)
+    assert (verdict, "never heard of it" in why) == (Verdict.quarantine, True)
 
 
 def test_a_target_that_does_not_answer_is_named_and_the_others_are_looked_at(desk: Desk) -> None:

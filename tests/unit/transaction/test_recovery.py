@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from sqlalchemy import insert
 from tests.support.ledgers import on_every_ledger
 from tests.support.protocol import ROWS, SHAPES, World
 from tests.support.waiting import until
@@ -15,7 +16,8 @@ from rescind.domain.receipt import Draft
 from rescind.domain.states import State
 from rescind.domain.task import Problem
 from rescind.errors import RescindError, Retry, TargetConflict
-from rescind.ledger import branches, transitions
+from rescind.ledger import branches, tables, transitions
+from rescind.ledger.engine import now
 from rescind.testing.memory import Fault
 
 pytestmark = on_every_ledger
@@ -208,10 +210,14 @@ def test_a_foreign_ledgers_branch_is_not_even_seen(w: World) -> None:
 @pytest.mark.parametrize("state", [State.committed, State.stopped])
 def test_a_branch_that_turns_up_after_the_end_follows_it(w: World, state: State) -> None:
     task = w.claim(w.submit(SHAPES["two-phase"]))
+    late = BranchId(*w.ledger.identity(), task.id, task.attempt, 1)
     if state is State.stopped:
         w.stop(task.id)
     assert w.attempt(task) is state
-    late = BranchId(*w.ledger.identity(), task.id, task.attempt, 1)
+    with w.ledger.write() as connection:
+        values = {"task": task.id, "attempt": task.attempt, "branch": 1, "session": "0@a session that is gone"}
+        values |= {"target": "two", "protocol": "two-phase", "incarnation": late.incarnation, "registered_at": now()}
+        connection.execute(insert(tables.branch).values(values))
     _prepare(w, late)
     w.recovery.sweep_target(w.targets["two"])
     assert w.prepared("two") == []

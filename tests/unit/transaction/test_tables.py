@@ -214,7 +214,7 @@ def test_the_undo_is_part_of_the_abort(w: World, monkeypatch: pytest.MonkeyPatch
     assert w.attempt(w.claim(task_id), failing) is State.failed
     assert (rows(w) is None) is kept
     with w.ledger.read() as connection:
-        assert pending.names(connection, BranchId(*w.ledger.identity(), task_id, 1, 0)) == []
+        assert pending.of_attempt(connection, w.task(task_id)) == {}
 
 
 def test_a_branch_that_holds_anothers_table_goes_before_the_table(w: World) -> None:

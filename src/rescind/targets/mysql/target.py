@@ -12,13 +12,7 @@ import sqlalchemy as sa
 
 from rescind.domain.branch import BranchId, Marker, MarkerKind
 from rescind.domain.branch import Protocol as CommitProtocol
-from rescind.errors import (
-    RescindError,
-    TargetError,
-    TargetRefused,
-    TargetUnavailable,
-    Undecided,
-)
+from rescind.errors import RescindError, TargetError, TargetRefused, TargetUnavailable, Undecided
 from rescind.targets import marker
 from rescind.targets.capabilities import Capabilities
 from rescind.targets.mysql import failures, preflight, session, undo
@@ -88,18 +82,21 @@ class MySQLTarget:
             ]
 
     def list_prepared(self, ledger: str) -> list[BranchId]:
-        """Of the whole server, whichever database they write to: XA's list is one."""
+        """Of the whole server, whichever database they write to: XA's list is one.
+
+        Raises Undecided for a user who may not see it (any more).
+        """
+        try:
+            return self._listed(ledger)
+        except TargetRefused as error:  # MySQL only: not reached on MariaDB
+            raise Undecided(f"What is prepared in target {self.name} cannot be seen: {error}") from error
+
+    def seen_prepared(self, ledger: str) -> list[BranchId]:
+        """The same, and none for such a user: the card says so, and no task prepares a branch here."""
         try:
             return self._listed(ledger)
         except TargetRefused:  # MySQL only: not reached on MariaDB
-            return []  # the card says so, and no task prepares a branch here: whoever needs a proof asks is_prepared
-
-    def is_prepared(self, branch: BranchId) -> bool:
-        """Whether it is listed. Raises Undecided for a user who may not see the list (any more)."""
-        try:
-            return branch in self._listed(branch.ledger)
-        except TargetRefused as error:  # MySQL only: not reached on MariaDB
-            raise Undecided(f"Whether {branch} is prepared cannot be seen: {error}") from error
+            return []
 
     def commit_prepared(self, branch: BranchId) -> None:
         """Second phase from another session. The server knows no such branch while its owner lives."""
@@ -138,7 +135,7 @@ class MySQLTarget:
         """Of markers and prepared branches."""
         with self._transaction() as connection:
             marked = marker.newest_incarnation(connection, ledger)
-        return max([marked, *(branch.incarnation for branch in self.list_prepared(ledger))])
+        return max([marked, *(branch.incarnation for branch in self.seen_prepared(ledger))])
 
     def translate(self, error: Exception) -> RescindError | None:
         """None for a statement that is merely wrong: that is the function's own fault."""

@@ -104,9 +104,9 @@ class PostgreSQLTarget:
             names = [name for (name,) in cursor.execute(_PREPARED, [f"rescind:1:{ledger}:"])]
         return sorted(branch for branch in map(BranchId.parse, names) if branch and branch.ledger == ledger)
 
-    def is_prepared(self, branch: BranchId) -> bool:
-        """Whether it is listed."""
-        return branch in self.list_prepared(branch.ledger)
+    def seen_prepared(self, ledger: str) -> list[BranchId]:
+        """The same: every role may see what is prepared."""
+        return self.list_prepared(ledger)
 
     def commit_prepared(self, branch: BranchId) -> None:
         """COMMIT PREPARED. Raises TargetConflict where nothing of that name is prepared."""

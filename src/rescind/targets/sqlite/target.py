@@ -82,9 +82,9 @@ class SQLiteTarget:
         """None, ever."""
         return []
 
-    def is_prepared(self, branch: BranchId) -> bool:
-        """Never."""
-        return False
+    def seen_prepared(self, ledger: str) -> list[BranchId]:
+        """None, ever."""
+        return []
 
     def commit_prepared(self, branch: BranchId) -> None:
         """Refused."""

@@ -61,8 +61,8 @@ class MemoryTarget:
     def list_prepared(self, ledger: str) -> list[BranchId]:
         return list(ask(self._address, "list_prepared", ledger))
 
-    def is_prepared(self, branch: BranchId) -> bool:
-        return branch in self.list_prepared(branch.ledger)
+    def seen_prepared(self, ledger: str) -> list[BranchId]:
+        return self.list_prepared(ledger)
 
     def commit_prepared(self, branch: BranchId) -> None:
         ask(self._address, "commit_prepared", branch)
