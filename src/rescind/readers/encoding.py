@@ -12,9 +12,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from rescind.errors import InvalidEncoding
-
-UTF_8 = "utf-8"
-_UTF_8_NAMES = (UTF_8, "utf-8-sig")  #: a byte order mark is let go anyway
+from rescind.readers.options import UTF_8
 
 _PIECE_BYTES = 1024 * 1024
 _AROUND_BYTES = 20
@@ -46,12 +44,13 @@ class BadByte:
         return wrong
 
     def _readings(self) -> Iterator[tuple[str, str]]:
+        own = codecs.lookup(self.encoding)
         for encoding in _CANDIDATES:
             try:
                 text = self.around.decode(encoding)
             except UnicodeDecodeError:
                 continue
-            if text.isprintable() and codecs.lookup(encoding).name != self.encoding:
+            if text.isprintable() and codecs.lookup(encoding) != own:
                 yield encoding, text
 
 
@@ -114,4 +113,4 @@ class Decoded:
 
 def as_utf8(stream: Stream, encoding: str) -> Stream:
     """The stream as it is if it is said to be UTF-8, else decoded."""
-    return stream if encoding in _UTF_8_NAMES else Decoded(stream, encoding)
+    return stream if encoding == UTF_8 else Decoded(stream, encoding)

@@ -17,7 +17,8 @@ import pyarrow.compute as pc
 import pyarrow.csv as arrow_csv
 
 from rescind.readers.dialect import Dialect
-from rescind.readers.encoding import UTF_8, BadByte, bad_byte
+from rescind.readers.encoding import BadByte, bad_byte
+from rescind.readers.options import UTF_8
 from rescind.readers.records import Block, whole_records
 
 _NA = "NA"

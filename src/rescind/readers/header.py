@@ -9,8 +9,8 @@ from collections import Counter
 
 from rescind.errors import InvalidEncoding, InvalidHeader, RecordTooLong
 from rescind.readers.dialect import Dialect
-from rescind.readers.encoding import UTF_8, bad_byte
-from rescind.readers.options import COMMA
+from rescind.readers.encoding import bad_byte
+from rescind.readers.options import COMMA, UTF_8
 from rescind.readers.records import BLOCK_BYTES, Readable, first_record, well_quoted
 
 #: One of them in the name of an only column tells of another kind of file.

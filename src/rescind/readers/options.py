@@ -15,6 +15,7 @@ from rescind.readers.date_format import date_format
 MOST_NULLS = 20
 COMMA = ","
 QUOTE = '"'
+UTF_8 = "utf-8"
 
 _TAB_WORDS = ("tab", r"\t")  #: a tab is hard to type
 #: Codecs of Python's that are no encodings of files: they would take text for escapes, or text without a state.
@@ -62,7 +63,7 @@ def _date_format(text: str) -> str:
 
 
 def _encoding(name: str) -> str:
-    """Its name as Python spells it."""
+    """The name as it was given; UTF-8 has one, whether a byte order mark is spoken of or not."""
     try:
         io.TextIOWrapper(io.BytesIO(), name)  # refuses the codecs that make bytes of bytes
         found = codecs.lookup(name).name
@@ -70,7 +71,7 @@ def _encoding(name: str) -> str:
         found = None
     if found is None or found in _NO_ENCODINGS:
         raise ValueError(f"there is no encoding {name!r}; there are utf-8, utf-16, windows-1252, iso-8859-1 and others")
-    return found
+    return UTF_8 if found in (UTF_8, "utf-8-sig") else name
 
 
 class Options(BaseModel):
@@ -102,7 +103,7 @@ class Options(BaseModel):
         description="How dates and times stand in text, as %d.%m.%Y or %m/%d/%y %H:%M:%S; ISO 8601 if nothing is said.",
     )
     encoding: Annotated[str, Field(max_length=40), AfterValidator(_encoding)] = Field(
-        "utf-8", description="The encoding of text, as windows-1252; it is never guessed."
+        UTF_8, description="The encoding of text, as windows-1252; it is never guessed."
     )
     null: Annotated[tuple[Annotated[str, Field(max_length=100)], ...], Field(max_length=MOST_NULLS)] | None = Field(
         None, description="Unquoted spellings of NULL in text, instead of nothing and NA."

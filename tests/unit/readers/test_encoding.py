@@ -52,3 +52,77 @@ def test_case_12_in_the_header(files: Files) -> None:
 def test_case_12_utf_16_is_not_guessed(files: Files) -> None:
     with pytest.raises(InvalidEncoding, match="Byte 0 of the file"):
         files.open("a,b\n1,2\n".encode("utf-16"))
+
+
+NAMED = ["windows-1252", "iso-8859-15", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "cp437", "utf-8-sig", "utf-8"]
+
+
+@pytest.mark.parametrize("stored", [bytes, gzipped], ids=["plain", "gzip"])
+@pytest.mark.parametrize("encoding", NAMED)
+def test_case_c5_a_named_encoding_is_read(files: Files, stored: Callable[[bytes], bytes], encoding: str) -> None:
+    text = 'größe,"b"\n1,"é\n, ""ü"""\nNA,\n'
+    reader = files.open(stored(text.encode(encoding)), encoding=encoding)
+    assert reader.header == ("größe", "b")
+    assert rows(reader, columns(reader)) == [("1", 'é\n, "ü"'), ("NA", None)]
+    assert reader.bytes_read == len(stored(text.encode(encoding)))
+
+
+@pytest.mark.parametrize("encoding", ["shift_jis", "euc_jp", "iso2022_jp", "gb18030"])
+def test_case_c5_characters_of_several_bytes_may_stand_on_every_border(files: Files, encoding: str) -> None:
+    """Text is decoded a MiB at a time."""
+    line = "日本,ソース表\n"  # the second byte of a character may be that of an ASCII one
+    count = 3 * 1024 * 1024 // len(line.encode(encoding))
+    reader = files.open(("a,b\n" + line * count).encode(encoding), encoding=encoding)
+    assert set(rows(reader, columns(reader))) == {("日本", "ソース表")}
+    assert reader.rows_read == count
+
+
+@pytest.mark.parametrize(
+    ("encoding", "data", "byte", "value"),
+    [
+        ("windows-1252", b"a,b\n1,\x81\n", 6, "81"),
+        ("ascii", b"a,b\n1,caf\xe9\n", 9, "E9"),
+        ("shift_jis", "a,b\n日本,".encode("shift_jis") + b"\x81\x20\n", 9, "81"),
+        ("utf-16-le", "a,b\n".encode("utf-16-le") + b"\x00\xd8a\0", 8, "00"),
+        ("utf-16", "a,b\n".encode("utf-16") + b"x", 10, "78"),
+        ("ascii", b"a,b\n" + b"1,x\n" * 1_000_000 + b"1,\xff\n", 4_000_006, "FF"),
+    ],
+)
+@pytest.mark.parametrize("stored", [bytes, gzipped], ids=["plain", "gzip"])
+def test_case_c5_a_byte_that_is_not_of_the_named_encoding_is_told(
+    files: Files, stored: Callable[[bytes], bytes], encoding: str, data: bytes, byte: int, value: str
+) -> None:
+    """The offset is the file's own, before it was decoded."""
+    with pytest.raises(InvalidEncoding, match=rf"Byte {byte} of the file \(0x{value}\) is not {encoding}"):
+        files.rows(stored(data), encoding=encoding)
+
+
+@pytest.mark.parametrize(
+    ("data", "readings"),
+    [
+        (b"a,b\n1,caf\xe9,x\n", ["'café' with encoding=windows-1252", "'cafй' with encoding=windows-1251"]),
+        (b"a,b\n1,\x93\xfa\x96\x7b\n", ["'日本' with encoding=shift_jis"]),
+    ],
+)
+def test_case_c5_what_other_encodings_would_make_of_it_is_shown_and_not_done(
+    files: Files, data: bytes, readings: list[str]
+) -> None:
+    with pytest.raises(InvalidEncoding) as caught:
+        files.rows(data)
+    for reading in readings:
+        assert reading in str(caught.value)
+
+
+def test_case_c5_utf_8_is_shown_to_whoever_named_another(files: Files) -> None:
+    with pytest.raises(InvalidEncoding, match="reads 'café' with encoding=utf-8"):
+        files.rows("a,b\n1,café\n".encode(), encoding="ascii")
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+def test_case_c5_utf_16_with_its_mark_is_told(files: Files, encoding: str) -> None:
+    data = "\ufeffa,b\n1,2\n".encode(encoding)
+    with pytest.raises(
+        InvalidEncoding, match="begins with the byte order mark of UTF-16: name it with encoding=utf-16"
+    ):
+        files.open(data)
+    assert files.rows(data, encoding="utf-16") == files.rows(data, encoding=encoding) == [("1", "2")]

@@ -70,3 +70,34 @@ def test_in_a_wider_file_an_empty_line_is_nothing_and_is_not_counted(files: File
     with pytest.raises(RowsRejected) as caught:
         rows(reader, [Column("a", Type.text, ""), Column("b", Type.text, "")])
     assert [reject.record for reject in caught.value.rejects] == [2]
+
+
+def test_said_spellings_take_the_place_of_the_usual_ones(files: Files) -> None:
+    data = b'a,b\n-,1\nn/a,"-"\nNA,\n"",-\n'
+    assert files.rows(data, null=["-", "n/a"]) == [(None, "1"), (None, "-"), ("NA", ""), ("", None)]
+
+
+def test_a_said_spelling_is_null_in_every_type(files: Files) -> None:
+    header = ",".join(Type)
+    data = f"{header}\n{','.join('-' for _ in Type)}\n".encode()
+    assert files.rows(data, *Type, null=["-"]) == [(None,) * len(Type)]
+
+
+def test_what_is_no_longer_null_is_a_value(files: Files) -> None:
+    assert files.rejected(b"a,b\nNA,x\n,x\n-,x\n", Type.integer, Type.text, null=["-"]) == [
+        Reject(1, "a", "NA", "not a valid integer"),
+        Reject(2, "a", "", "not a valid integer"),
+    ]
+
+
+def test_spellings_are_taken_by_the_letter(files: Files) -> None:
+    assert files.rows(b"a\nNULL\nnull\n NULL\n", null=["NULL"]) == [(None,), ("null",), (" NULL",)]
+
+
+def test_where_nothing_is_null(files: Files) -> None:
+    assert files.rows(b"a,b\n,NA\n", null=[]) == [("", "NA")]
+
+
+def test_types_are_told_without_the_said_nulls(files: Files) -> None:
+    assert files.inferred("1", "-", "2", null=["-"]) is Type.integer
+    assert files.inferred("1", "NA", null=["-"]) is Type.text
