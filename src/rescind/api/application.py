@@ -32,6 +32,7 @@ POLICY = "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inl
 def create_app(services: Services) -> APIFlask:
     """The application that serves with those services."""
     app = APIFlask("rescind.api", "Rescind", __version__, spec_path=None, docs_path=None, json_errors=False)
+    app.url_map.merge_slashes = False  # an empty name would lead to another address
     app.request_class = ApiRequest
     app.json = StrictJson(app)
     app.config.update(MAX_CONTENT_LENGTH=MOST_BYTES, AUTO_404_RESPONSE=False, AUTO_VALIDATION_ERROR_RESPONSE=False)

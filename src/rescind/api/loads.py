@@ -37,7 +37,7 @@ class LoadQuery(TermsQuery):
         return {"table": table, "upload": upload} | chosen
 
 
-@blueprint.post("/<table>/rows")
+@blueprint.post("/<path:table>/rows")
 @takes(blueprint, LoadQuery)
 @blueprint.output(schemas.TaskDocument, 202)
 @blueprint.doc(responses=problems(400, 404, 409, 411, 413, 415, 422, 507))

@@ -52,6 +52,8 @@ def takes(blueprint: APIBlueprint, model: type[Query]) -> Callable[[View], View]
 
 def refuse_unknown() -> None:
     """Before each request: a parameter that no one will read, or only the first of two, is an error."""
+    if request.routing_exception is not None:
+        return  # nothing is at that address: that is what is wrong
     view = current_app.view_functions.get(request.endpoint or "")
     doubled = [name for name, values in request.args.lists() if len(values) > 1]
     unread = [] if hasattr(view, _PARSED) else list(request.args)

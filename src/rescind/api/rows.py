@@ -39,7 +39,7 @@ class RowsQuery(TargetQuery):
     cursor: Cursor | None = None
 
 
-@blueprint.get("/<table>/rows")
+@blueprint.get("/<path:table>/rows")
 @takes(blueprint, RowsQuery)
 @blueprint.output(schemas.RowPage)
 @blueprint.doc(responses=problems(404, 406, 409, 422) | accepts(NDJSON, CSV))
@@ -53,7 +53,7 @@ def read(table: str, query: RowsQuery) -> Response:
     return streamed(found, _ENCODERS[form], form, after, query.target)
 
 
-@blueprint.delete("/<table>/rows")
+@blueprint.delete("/<path:table>/rows")
 @takes(blueprint, TargetQuery)
 @blueprint.output(schemas.TaskDocument, 202)
 @blueprint.doc(responses=problems(404, 422))

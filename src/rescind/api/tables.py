@@ -30,7 +30,7 @@ def names(query: TargetQuery) -> Response:
     return answers.document({"tables": services().catalog(query.target).tables()})
 
 
-@blueprint.get("/tables/<table>")
+@blueprint.get("/tables/<path:table>")
 @takes(blueprint, TargetQuery)
 @blueprint.output(schemas.TableDocument)
 @blueprint.doc(responses=problems(404))
@@ -46,7 +46,7 @@ def show(table: str, query: TargetQuery) -> Response:
     )
 
 
-@blueprint.get("/tables/<table>/count")
+@blueprint.get("/tables/<path:table>/count")
 @takes(blueprint, TargetQuery)
 @blueprint.output(schemas.Count)
 @blueprint.doc(responses=problems(404))
