@@ -217,7 +217,7 @@ class Finished(InvalidRequest):
     """The task has ended already."""
 
     code = "finished"
-    advice = "Nothing is left to stop."
+    advice = "Look at its receipt or error; start a new task if you want the work done again."
 
 
 class InvalidInput(RescindError):
@@ -325,6 +325,7 @@ class TargetConflict(TargetError):
     """A deadlock, a lock timeout or a statement that was cut off."""
 
     code = "target-conflict"
+    advice = "Try again when whatever holds the table is done: another transaction, an ALTER TABLE, a backup."
 
 
 class ConstraintViolated(TargetError):
@@ -344,7 +345,7 @@ class TargetRefused(TargetError):
 
     code = "target-refused"
     retry = Retry.never
-    advice = "See the target's capability card under /v1/targets."
+    advice = "Change what the message names; `rescind doctor` and /v1/targets show what the target can do."
 
 
 class TransactionBroken(TargetError):
@@ -428,7 +429,10 @@ class LedgerUnavailable(RescindError):
 
     code = "ledger-unavailable"
     retry = Retry.free
-    advice = "Try again when the ledger is back; work already accepted is safe."
+    advice = (
+        "Start its database, or correct RESCIND_LEDGER_URL (without one it is in the home: RESCIND_HOME or --home). "
+        "Work that was accepted is safe."
+    )
 
 
 class LedgerOutdated(RescindError):
@@ -451,14 +455,20 @@ class Undecided(RescindError):
 
     code = "undecided"
     retry = Retry.free
-    advice = "The sweeper tries again by itself."
+    advice = (
+        "Look again with `rescind recover`: what the ledger knows of, the sweeper goes on with by itself; "
+        "a branch in quarantine is left to you."
+    )
 
 
 class Contradiction(RescindError):
     """The database contradicts the decision: somebody finished a branch by hand, or a ledger was restored."""
 
     code = "contradiction"
-    advice = "An operator must look at the target: compare its rescind_marker rows with the task's history."
+    advice = (
+        "An operator must look: `rescind recover` shows what each database holds of the task, and how to settle it; "
+        "docs/operating.md explains both."
+    )
 
 
 class ConfigurationError(RescindError):

@@ -75,11 +75,14 @@ def ask_to_commit(task_id: str) -> None:
 
 
 def _not_committed(task: Task) -> RescindError:
+    expired = task.problem is not None and task.problem.code == EXPIRED.code
+    if expired and task.state.done:
+        return HoldExpired(f"The time of task {task.id} is over; it was taken back.")
     if task.state.done:
         return Finished(f"Task {task.id} has ended as {task.state}; there is nothing to commit.")
     if task.stop_requested:
         return Stopped(f"Task {task.id} was asked to stop, so it will never commit.")
-    if task.state is State.prepared or (task.problem is not None and task.problem.code == EXPIRED.code):
+    if expired or task.state is State.prepared:
         return HoldExpired(f"The time of task {task.id} is over; it is being taken back.")
     if task.terms.commit is Commit.manual:
         return NotHeld(f"Task {task.id} is {task.state}: not everything is written yet.")

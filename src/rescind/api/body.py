@@ -33,7 +33,7 @@ class StrictJson(DefaultJSONProvider):
 class ApiRequest(Request):
     """A request that says what is wrong with its JSON."""
 
-    def on_json_loading_failure(self, e: ValueError | None) -> NoReturn:
+    def on_json_loading_failed(self, e: ValueError | None) -> NoReturn:
         raise BadRequest(f"The body is not JSON: {e}.")
 
 

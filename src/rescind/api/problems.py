@@ -5,11 +5,12 @@
 
 from __future__ import annotations
 
+import re
 from http import HTTPStatus
 from typing import Any
 
 from apiflask import APIFlask, HTTPError
-from flask import Response, json
+from flask import Response, json, request
 from werkzeug.exceptions import HTTPException
 
 from rescind import errors
@@ -41,6 +42,7 @@ STATUS: dict[type[RescindError], HTTPStatus] = {
     errors.OutputStorageFull: HTTPStatus.INSUFFICIENT_STORAGE,
     errors.TargetUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.TargetBusy: HTTPStatus.SERVICE_UNAVAILABLE,
+    errors.TargetConflict: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.TargetFull: HTTPStatus.INSUFFICIENT_STORAGE,
     errors.ConstraintViolated: HTTPStatus.CONFLICT,
     errors.TargetRefused: HTTPStatus.CONFLICT,
@@ -56,8 +58,21 @@ _ADVICE = {
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "Send a smaller body; files go to /v1/tables/{table}/rows.",
 }
 
+#: What helps whoever asked, where the error's own advice is about a task.
+_ADVICE_TO_A_REQUEST: dict[type[RescindError], str] = {
+    errors.TargetUnavailable: "Ask again when it answers; `rescind doctor` says what is wrong with it.",
+    errors.TargetBusy: "Ask again when the other writer is done.",
+}
+
 #: Pydantic's words for what a caller sees more often than anything else.
-_PLAINER = {"Extra inputs are not permitted": "not known here", "Field required": "required"}
+_PLAINER = {
+    "Extra inputs are not permitted": "not known here",
+    "Field required": "required",
+    "Input should be a valid dictionary": "a JSON object is expected",
+}
+_SENTENCE = re.compile(r"(?<=[.]) ")
+_WHOLE = "_schema"  #: APIFlask's name for the whole of what was sent
+_PLACES = {"json": "the body", "query": "query parameter", "path": "path"}
 
 
 class Refusal(HTTPException):
@@ -92,7 +107,9 @@ def problem(code: str, detail: str, advice: str, details: dict[str, Any], status
 def title(code: str) -> str:
     """What the code means, whatever the request: the first sentence of the error's description."""
     found = _BY_CODE.get(code)
-    return code.replace("-", " ").capitalize() if found is None else (found.__doc__ or code).partition("\n")[0]
+    if found is None:
+        return code.replace("-", " ").capitalize()
+    return _SENTENCE.split((found.__doc__ or code).partition("\n")[0])[0]
 
 
 def status_of(code: str) -> HTTPStatus:
@@ -114,19 +131,33 @@ def _on_service_error(error: RescindError) -> Response:
     if status is HTTPStatus.INTERNAL_SERVER_ERROR:
         log.error("api.error", code=error.code, detail=str(error), exc_info=error)
     headers = {"Retry-After": str(RETRY_AFTER_SECONDS)} if status is HTTPStatus.SERVICE_UNAVAILABLE else {}
-    return answer(status, error.code, str(error), error.advice, error.details(), headers)
+    advice = next((_ADVICE_TO_A_REQUEST[k] for k in type(error).__mro__ if k in _ADVICE_TO_A_REQUEST), error.advice)
+    return answer(status, error.code, str(error), advice, error.details(), headers)
 
 
 def _on_validation_error(error: HTTPError) -> Response:
     found: list[dict[str, Any]] = [
-        {"in": where, "name": name, "message": _PLAINER.get(message, message)}
+        {"in": where, "name": "" if name == _WHOLE else name, "message": _plainer(message, whole=name == _WHOLE)}
         for where, names in dict(error.detail).items()
         for name, messages in names.items()
         for message in messages
     ]
-    text = "; ".join(f"{f['in']} {f['name']}: {f['message']}" for f in found) or error.message
+    text = "; ".join(map(_where_and_what, found)) or error.message
     invalid = errors.InvalidArguments(f"The request is wrong: {text}.", found)
     return _on_service_error(invalid)
+
+
+def _plainer(message: str, *, whole: bool) -> str:
+    if whole:
+        return "a JSON object is expected"
+    return _PLAINER.get(message, message.removeprefix("Value error, "))
+
+
+def _where_and_what(found: dict[str, Any]) -> str:
+    place = _PLACES.get(found["in"], found["in"])
+    if found["name"] and found["in"] == "json":
+        place = "in the body,"
+    return f"{' '.join(filter(None, (place, found['name'])))}: {found['message']}"
 
 
 def _on_http_error(error: HTTPException) -> Response:
@@ -137,7 +168,10 @@ def _on_http_error(error: HTTPException) -> Response:
     headers = {name: value for name, value in error.get_headers() if name.lower() != "content-type"}
     code = status.phrase.lower().replace(" ", "-")
     advice = _ADVICE.get(status, "See /docs for what this address takes.")
-    return answer(status, code, error.description or status.phrase, advice, {}, headers)
+    detail = error.description or status.phrase
+    if status is HTTPStatus.NOT_FOUND:
+        detail = f"There is nothing at {request.path}."
+    return answer(status, code, detail, advice, {}, headers)
 
 
 def _on_stall(error: TimeoutError) -> Response:

@@ -121,7 +121,9 @@ def test_out_of_time(s: Surface) -> None:
     s.sweep()
     task = s.task(task_id)
     assert (task["state"], task["error"]["code"]) == ("failed", "hold-expired")
-    assert code(commit(s, task_id)) == (409, "finished")
+    late = commit(s, task_id)
+    assert code(late) == (409, "hold-expired")
+    assert "hold_seconds" in document(late)["advice"]
     assert s.prepared() == []
 
 
