@@ -13,12 +13,11 @@ from datetime import UTC, date, datetime, time
 from typing import Any, NamedTuple, TypeAlias
 from uuid import UUID
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from rescind.domain import decimals, forms, limits
-from rescind.domain.arrow import ARROW, in_calendar, times_of_day
+from rescind.domain.arrow import ARROW, in_calendar, octets, times_of_day
 from rescind.domain.rejects import Reason
 from rescind.domain.schema import Column, Type
 
@@ -42,6 +41,10 @@ _DATE_LENGTHS = pa.array([10], pa.int32())
 #: Lengths of the timestamps that pyarrow reads and that are accepted here: no lone date, no lone hour.
 _TIMESTAMP_LENGTHS = pa.array([16, 19, *range(21, 27)], pa.int32())
 _TIME_LENGTHS = pa.array([5, 8, *range(10, 16)], pa.int32())
+_HEX = _DIGITS + b"abcdef"
+_UUID_CHARACTERS = 36
+_UUID_LENGTHS = pa.array([_UUID_CHARACTERS], pa.int32())
+_UUID_HYPHENS = (8, 13, 18, 23)  #: their places
 _INTEGERS = {Type.integer: (-(2**63), 2**63), Type.unsigned: (0, 2**64)}
 _INTEGER_DIGITS = 20
 
@@ -84,12 +87,7 @@ def cast_whole(text: pa.StringArray, type_: Type) -> Values | None:
 
 def has_only(text: pa.StringArray, alphabet: bytes) -> bool:
     """Whether all values are made of these bytes."""
-    _, offsets, data = text.buffers()
-    if offsets is None or data is None:
-        return True  # there are none
-    bounds = np.frombuffer(offsets.to_pybytes(), np.int32)
-    values = data[int(bounds[text.offset]) : int(bounds[text.offset + len(text)])]
-    return not values.to_pybytes().translate(None, alphabet)
+    return not octets(text).tobytes().translate(None, alphabet)
 
 
 def _whole_integer(text: pa.StringArray) -> Values | None:
@@ -153,8 +151,10 @@ def _in_years(values: Values) -> Values | None:
 
 
 def _whole_decimal(text: pa.StringArray) -> Values | None:
-    fits = pc.match_substring_regex(text, f"^{decimals.PLAIN}$") if has_only(text, _DIGITS + b"+-.") else None
-    return text if fits is not None and pc.all(fits, min_count=0).as_py() else None
+    if not has_only(text, _DIGITS + b"+-."):
+        return None
+    pc.cast(text, pa.float64())  # without an exponent that is the same form, and found far faster than by a pattern
+    return text
 
 
 def _without_spare_zeros(values: Values, scale: int) -> Values:
@@ -171,7 +171,11 @@ def _whole_json(text: pa.StringArray) -> Values | None:
 
 def _whole_uuid(text: pa.StringArray) -> Values | None:
     lower = pc.ascii_lower(text)
-    return None if forms.not_uuid(lower).true_count else lower
+    if not has_only(lower, _HEX + b"-") or not _lengths_in(lower, _UUID_LENGTHS):
+        return None
+    rows = octets(lower).reshape(-1, _UUID_CHARACTERS)
+    hyphens = all((rows[:, place] == ord("-")).all() for place in _UUID_HYPHENS)
+    return lower if hyphens and rows.tobytes().count(b"-") == len(_UUID_HYPHENS) * len(rows) else None
 
 
 _WHOLE: dict[Type, Callable[[pa.StringArray], Values | None]] = {

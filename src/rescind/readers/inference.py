@@ -7,22 +7,26 @@ and therefore times with a zone, UUIDs and JSON always: whoever wants them as su
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import pyarrow as pa
-import pyarrow.compute as pc
+from pyarrow import compute
 
 from rescind.domain.schema import Type
 from rescind.readers.casts import cast_whole, has_only
 from rescind.readers.spelling import Spelling
 
+pc: Any = compute  # its type hints know no constants
+
 _NARROWEST_FIRST = (Type.integer, Type.real, Type.boolean, Type.date, Type.timestamp)
 
-_PLAIN_REAL = r"^-?((0|[1-9][0-9]*)(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?$"
+#: How a real begins that would come out without its sign or its zeros.
+_ALTERED_START = r"^([+]|-?0[0-9])"
 #: A double keeps 15 digits of any number, and 17 of those that were printed from one; an integer of 16 digits
 #: or more was not.
 _INEXACT_REAL = r"^-?[0-9]{16,}$|[1-9](\.?[0-9]){17,}"
 _SURE_CHARACTERS = 15
+_PRINTED_DIGITS = 17
 
 
 #: Types that hold some values; None where there were none.
@@ -83,9 +87,15 @@ def holds(type_: Type, values: pa.StringArray, spelling: Spelling) -> bool:
 
 
 def _keeps_real(values: pa.StringArray) -> bool:
-    if not pc.all(pc.match_substring_regex(values, _PLAIN_REAL)).as_py():
+    if pc.any(pc.match_substring_regex(values, _ALTERED_START)).as_py():
         return False
-    return _short(values) or not pc.any(pc.match_substring_regex(values, _INEXACT_REAL)).as_py()
+    if _short(values):
+        return True
+    # The pattern is slow, so it is for the few that it may be about.
+    long = values.filter(pc.greater(pc.binary_length(values), _SURE_CHARACTERS))
+    many = pc.greater(pc.binary_length(pc.ascii_ltrim(long, "-0.")), _PRINTED_DIGITS)
+    doubtful = long.filter(pc.or_(many, pc.less(pc.find_substring(long, "."), 0)))
+    return not pc.any(pc.match_substring_regex(doubtful, _INEXACT_REAL), min_count=0).as_py()
 
 
 def _short(values: pa.StringArray) -> bool:
