@@ -6,6 +6,7 @@ May import `errors` and `urls` only.
 
 from __future__ import annotations
 
+import difflib
 import os
 import tomllib
 from pathlib import Path
@@ -18,6 +19,7 @@ from pydantic_settings import (
     NoDecode,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
+    SettingsError,
     TomlConfigSettingsSource,
 )
 
@@ -25,6 +27,9 @@ from rescind.errors import ConfigurationError
 from rescind.urls import database_url, same_database
 
 DEFAULT_TARGET = "default"
+FILE = Path("rescind.toml")
+PREFIX = "RESCIND_"
+ALIKE = 0.75  #: share of letters that two names have in common, from which one is taken for the other misspelt
 GIB = 1024**3
 MIB = 1024**2
 
@@ -35,15 +40,19 @@ _SECRETS = {
 }
 
 
+#: Variables that are no settings: the command line's, and those that arm failpoints.
+_OTHER_VARIABLES = {"URL", "FAILPOINTS", "FAILPOINTS_ONCE"}
+
+
 class Settings(BaseSettings):
     """All settings; each field's text is its documentation."""
 
     model_config = SettingsConfigDict(
-        env_prefix="RESCIND_",
+        env_prefix=PREFIX,
         env_nested_delimiter="__",
         frozen=True,
         extra="forbid",
-        toml_file="rescind.toml",
+        toml_file=FILE,
         populate_by_name=True,
     )
 
@@ -68,7 +77,10 @@ class Settings(BaseSettings):
         "classic", description="Type of the broker's queue; quorum is for a RabbitMQ of several nodes."
     )
     two_phase: Literal["auto", "never"] = Field(
-        "auto", description="Commit of a single branch on MySQL and MariaDB: two-phase where it can be, or never."
+        "auto",
+        description="Commit on MySQL and MariaDB: two-phase where it can be, or `never`. With `never` such a target has "
+        "no two-phase commit at all: of several databases only one may be such, and `writers` and held commits are "
+        "refused there.",
     )
     hold_seconds: int = Field(
         900, ge=1, le=86_400, description="How long a task with commit=manual is held, if its request does not say."
@@ -147,14 +159,44 @@ class Settings(BaseSettings):
 
 def load(**flags: Any) -> Settings:
     """The settings of this process; `flags` win. Raises ConfigurationError naming each wrong setting."""
+    _refuse_misspelt()
     try:
         return Settings(**{name: value for name, value in flags.items() if value is not None})
     except ValidationError as error:
         # The input is left out: it may be a URL with a password in it.
-        problems = "; ".join(f"{_variable(e['loc'])}: {_words(e)}" for e in error.errors())
+        problems = "; ".join(f"{_named(e['loc'])}: {_words(e)}" for e in error.errors())
         raise ConfigurationError(f"A setting is wrong: {problems}.") from None
+    except SettingsError:  # the targets are the only setting that is read as JSON
+        advice = "name each target in a variable of its own, RESCIND_TARGETS__NAME=url"
+        raise ConfigurationError(f"A setting is wrong: RESCIND_TARGETS: {advice}.") from None
     except tomllib.TOMLDecodeError as error:
-        raise ConfigurationError(f"{Path('rescind.toml').absolute()} is not TOML: {error}.") from None
+        raise ConfigurationError(f"{FILE.absolute()} is not TOML: {error}.") from None
+
+
+def _refuse_misspelt() -> None:
+    """Raise ConfigurationError for a variable that is nearly a setting's: it would have no effect, without a word.
+
+    Others that begin alike may be somebody else's: Kubernetes makes RESCIND_SERVICE_HOST of a service's name.
+    """
+    known = {_variable((name,)).removeprefix(PREFIX) for name in Settings.model_fields} | _OTHER_VARIABLES
+    for variable in os.environ:
+        name = variable.upper().removeprefix(PREFIX).partition("__")[0].removesuffix("_FILE")
+        if variable.upper().startswith(PREFIX) and name not in known:
+            for near in difflib.get_close_matches(name, known, 1, ALIKE):
+                raise ConfigurationError(f"There is no setting {variable}; is {PREFIX}{near} meant?")
+
+
+def _named(place: tuple[int | str, ...]) -> str:
+    """The setting as it was given: by its variable, or by its name in the file."""
+    variable = _variable(place)
+    given = {name.upper() for name in os.environ}
+    if place and str(place[0]) in _in_file() and not any(name.startswith(variable) for name in given):
+        return f"{'.'.join(map(str, place))} in {FILE.absolute()}"
+    return variable
+
+
+def _in_file() -> dict[str, Any]:
+    return tomllib.loads(FILE.read_text()) if FILE.exists() else {}
 
 
 def _variable(place: tuple[int | str, ...]) -> str:

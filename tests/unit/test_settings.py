@@ -45,7 +45,12 @@ def test_a_secret_may_come_from_a_file(monkeypatch: pytest.MonkeyPatch) -> None:
         ({"RESCIND_LEDGER_URL": "sqlite:///x.db", "DATABASE_URL": "sqlite:///x.db"}, "", "same database"),
         ({"RESCIND_LEDGER_URL": "postgres://db/x", "DATABASE_URL": "postgresql://me@db:5432/x"}, "", "same database"),
         ({"RESCIND_TARGETS__BIG": "sqlite:///y.db"}, "[targets]\nDEFAULT = 'x'\n", "lower-case"),
-        ({}, "prot = 3\n", "RESCIND_PROT: there is no such setting"),
+        ({}, "prot = 3\n", "prot in /.*/rescind.toml: there is no such setting"),
+        ({}, "port = 'x'\n", "port in /.*/rescind.toml: "),
+        ({"RESCIND_PORT": "http"}, "port = 'x'\n", "RESCIND_PORT: "),
+        ({"RESCIND_TARGETS": "bad"}, "", "RESCIND_TARGETS__NAME=url"),
+        ({"RESCIND_HOEM": "/srv"}, "", "no setting RESCIND_HOEM; is RESCIND_HOME meant"),
+        ({"RESCIND_LEDGER": "x"}, "", "is RESCIND_LEDGER_URL meant"),
         ({}, 'port = "x\n', "rescind.toml is not TOML"),
     ],
 )
@@ -57,3 +62,9 @@ def test_a_wrong_setting_is_named(
         monkeypatch.setenv(name, value)
     with pytest.raises(ConfigurationError, match=said):
         load()
+
+
+def test_what_is_not_ours_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RESCIND_SERVICE_HOST", "10.0.0.1")
+    monkeypatch.setenv("RESCIND_URL", "http://127.0.0.1:8000")
+    assert load().host == "127.0.0.1"
