@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 from typing import Any
 
 import pymysql
@@ -58,6 +59,7 @@ class MySQLBranch:
         except BaseException:
             self._connection.close()
             raise
+        self._connection.server_runs = partial(session.runs, arguments, self._identity)
         self.session = str(self._identity)
 
     def start(self) -> None:
@@ -166,6 +168,7 @@ class MySQLBranch:
         if self._connection.cancelled or self._connection.streams:
             self._connection.close()
             return
+        self._connection.server_runs = None  # an answer that takes too long is no loss
         try:
             with self._connection.bounded(ROLLBACK_SECONDS):
                 self._take_back()

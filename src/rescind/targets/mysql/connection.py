@@ -13,9 +13,9 @@ from pymysql.connections import Connection as Driver
 from pymysql.constants import CLIENT, COMMAND
 from pymysql.cursors import Cursor, SSCursor
 from pymysql.err import OperationalError
-from pymysql.protocol import LoadLocalPacketWrapper, OKPacketWrapper
+from pymysql.protocol import LoadLocalPacketWrapper, MysqlPacket, OKPacketWrapper
 
-from rescind.targets.mysql.failures import INTERRUPTED, PACKET_MALFORMED
+from rescind.targets.mysql.failures import INTERRUPTED, PACKET_MALFORMED, SESSION_LOST, SessionLost, number
 
 _LEAVE_SECONDS = 0.5
 CONNECT_SECONDS = 5.0  #: to a server's greeting and through its log-in
@@ -47,6 +47,7 @@ class Connection(Driver):
     ) -> None:
         """Connect; an answer is waited for `read_seconds` at most. Raises pymysql.Error."""
         self.look: Look | None = None  #: called with each statement of a task's own before it is sent
+        self.server_runs: Callable[[], bool] | None = None  #: asked when the session of a branch is lost
         self.cancelled = False
         self._result = None
         super().__init__(
@@ -111,6 +112,30 @@ class Connection(Driver):
             self.look(text if command == COMMAND.COM_QUERY else f"command {command} of the driver", None)
         driver: Any = super()
         driver._execute_command(command, sql)
+
+    def _read_packet(self, packet_type: type[MysqlPacket] = MysqlPacket) -> MysqlPacket:
+        driver: Any = super()
+        try:
+            return driver._read_packet(packet_type)  # type: ignore[no-any-return]
+        except OperationalError as error:
+            self._tell_loss_from_outage(error)
+            raise
+
+    def _write_bytes(self, data: bytes) -> None:
+        driver: Any = super()
+        try:
+            driver._write_bytes(data)
+        except OperationalError as error:
+            self._tell_loss_from_outage(error)
+            raise
+
+    def _tell_loss_from_outage(self, error: OperationalError) -> None:
+        """An outage is waited for as long as it takes: what ends the session each time would be tried for ever."""
+        if self.server_runs is None or self.cancelled or number(error) not in SESSION_LOST:
+            return
+        ask, self.server_runs = self.server_runs, None
+        if ask():
+            raise SessionLost(number(error), f"{error.args[1]}; the server itself runs on") from error
 
     def cursor(self, cursor: type[Cursor] | None = None) -> Any:
         """A cursor whose statements are looked at first."""

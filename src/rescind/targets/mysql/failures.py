@@ -30,6 +30,8 @@ INTERRUPTED = 1317
 XA_RECOVER_DENIED = 1401
 SERVER_LOST = 2013
 PACKET_MALFORMED = 2027
+#: How a session says that it has ended. A server that goes down says 1053, if anything.
+SESSION_LOST = frozenset({1158, 1159, 1160, 1161, 1927, 2006, SERVER_LOST, 2055, 4031})
 LOAD_DISABLED = frozenset({1148, 3948, 4166})  #: the last is MariaDB's, the one before it MySQL's
 
 _NUMBERS: dict[type[RescindError], tuple[int, ...]] = {
@@ -61,9 +63,13 @@ _READ_ERROR = 1030  #: of a storage engine, whose own number stands in the text
 _ENGINE_FULL = ("error 28", "error: 28", "error 135", "error 136")
 
 
+class SessionLost(pymysql.err.OperationalError):
+    """The session has ended, and its server has not: perhaps the task's own statement ends it each time."""
+
+
 def number(error: Exception) -> int | None:
     """The error's number in MySQL's list, of PyMySQL's errors and of SQLAlchemy's that wrap one."""
-    original = error.orig if isinstance(error, sa.exc.DBAPIError) and error.orig is not None else error
+    original = _original(error)
     found = original.args[0] if isinstance(original, pymysql.Error) and original.args else None
     return found if isinstance(found, int) else None
 
@@ -76,18 +82,22 @@ def known(error: Exception) -> RescindError | None:
     if code == _READ_ERROR:
         full = any(mark in str(error) for mark in _ENGINE_FULL)
         return (TargetFull if full else TargetConflict)(described(error))
-    kind = _KINDS.get(code)
+    kind = TargetConflict if isinstance(_original(error), SessionLost) else _KINDS.get(code)
     return None if kind is None else kind(described(error))
 
 
 def described(error: Exception) -> str:
     """The error in words: the server's own text and number, never the statement or its values."""
-    original = error.orig if isinstance(error, sa.exc.DBAPIError) and error.orig is not None else error
+    original = _original(error)
     code = number(error)
     if code == CLOSED:
         return "The session with the database has ended."
     text = str(original.args[1]) if code is not None and len(original.args) > 1 else str(original)
     return f"Database: {text.rstrip('.')} ({code})."
+
+
+def _original(error: Exception) -> BaseException:
+    return error.orig if isinstance(error, sa.exc.DBAPIError) and error.orig is not None else error
 
 
 @contextmanager

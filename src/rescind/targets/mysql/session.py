@@ -35,6 +35,13 @@ _ISOLATION = "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ WRIT
 _SETTINGS = f"""SET SESSION sql_mode='{_SQL_MODE}', time_zone='+00:00', innodb_lock_wait_timeout=%s,
     lock_wait_timeout=%s, foreign_key_checks=1, unique_checks=1, sql_notes=1, max_error_count=64,
     sql_safe_updates=0, sql_select_limit=DEFAULT, wait_timeout=86400, net_read_timeout=3600, net_write_timeout=3600"""
+#: The server ends no session of a task that thinks between two statements, and none of its statements: whoever wants
+#: that asks for the task's stop.
+_PATIENCE = {
+    True: ", idle_transaction_timeout=0, idle_readonly_transaction_timeout=0, idle_write_transaction_timeout=0,"
+    " max_statement_time=0",
+    False: ", max_execution_time=0",
+}  #: MariaDB's and MySQL's
 
 #: Both clocks are read in one statement, so that the difference is the same whenever it is asked.
 _STARTED = "SELECT UNIX_TIMESTAMP() - variable_value, @@hostname, @@port FROM {} WHERE variable_name = 'Uptime'"
@@ -72,7 +79,7 @@ def open_session(
     connection = Connection(arguments, read_seconds)
     try:
         run(connection, _ISOLATION)
-        run(connection, _SETTINGS, lock_seconds, lock_seconds)
+        run(connection, _SETTINGS + _PATIENCE[_maria(connection)], lock_seconds, lock_seconds)
     except BaseException:
         connection.close()
         raise
@@ -99,8 +106,7 @@ def run(connection: Connection, statement: str, *parameters: object) -> list[tup
 
 def identify(connection: Connection) -> SessionId:
     """The name of the session. Raises TargetRefused where the server does not say when it started."""
-    maria = "mariadb" in connection.version.lower()
-    found = run(connection, _STARTED.format(_STATUS[0 if maria else 1]))
+    found = run(connection, _STARTED.format(_STATUS[0 if _maria(connection) else 1]))
     if not found:
         raise TargetRefused("The server does not say when it started: performance_schema must be on.")
     started, host, port = found[0]
@@ -111,20 +117,31 @@ def cancel(arguments: Mapping[str, Any], connection: Connection, session: Sessio
     """Have the session's running statement end; where the server does not answer, end our side. Never raises."""
     connection.cancelled = True
     try:
-        killer = Connection(dict(arguments), CANCEL_SECONDS, connect_seconds=CANCEL_SECONDS)
-    except (pymysql.Error, OSError):
-        connection.cut()
-        return
-    try:
-        if identify(killer).same_server(session):
-            run(killer, f"KILL QUERY {session.number}")
-    except pymysql.Error as error:
+        with _quick(arguments) as killer:
+            if identify(killer).same_server(session):
+                run(killer, f"KILL QUERY {session.number}")
+    except (pymysql.Error, OSError, TargetRefused) as error:
         if number(error) != NO_SUCH_THREAD:
             connection.cut()
-    except TargetRefused:
-        connection.cut()
+
+
+def runs(arguments: Mapping[str, Any], session: SessionId) -> bool:
+    """Whether the server that the session was in answers, and has not been started anew. Never raises."""
+    try:
+        with _quick(arguments) as connection:
+            return identify(connection).same_server(session)
+    except (pymysql.Error, OSError, TargetRefused):
+        return False
+
+
+@contextmanager
+def _quick(arguments: Mapping[str, Any]) -> Iterator[Connection]:
+    """A connection with none of our settings, for one answer. Raises pymysql.Error."""
+    connection = Connection(arguments, CANCEL_SECONDS, connect_seconds=CANCEL_SECONDS)
+    try:
+        yield connection
     finally:
-        killer.close()
+        connection.close()
 
 
 def end(arguments: Mapping[str, Any], name: str) -> bool:
@@ -154,6 +171,10 @@ def left_to_undo(arguments: Mapping[str, Any], name: str) -> int | None:
             return None
         rows = [row[1] for row in _transactions(connection, session.number) if row[0] == "ROLLING BACK"]
         return int(rows[0]) if rows else None
+
+
+def _maria(connection: Connection) -> bool:
+    return "mariadb" in connection.version.lower()
 
 
 def _known(connection: Connection, thread: int) -> bool:

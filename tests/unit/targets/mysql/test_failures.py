@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -11,7 +12,7 @@ import pytest
 import sqlalchemy as sa
 from tests.support.servers.mariadb import MariaDB
 from tests.support.servers.server import free_port, running
-from tests.unit.targets.mysql.conftest import Sql
+from tests.unit.targets.mysql.conftest import Setting, Sql
 
 from rescind.domain.branch import BranchId, Protocol
 from rescind.errors import (
@@ -186,3 +187,48 @@ def test_other_errors_are_not_the_databases(target: MySQLTarget) -> None:
     assert target.translate(ValueError("x")) is None
     mine = TargetConflict("mine")
     assert target.translate(mine) is mine
+
+
+@pytest.mark.parametrize(("killed", "length"), [(False, 8_000_000), (True, 1)], ids=["a large packet", "killed"])
+def test_a_session_that_is_lost_while_its_server_runs_is_no_outage(
+    begin: Callable[..., MySQLBranch], target: MySQLTarget, sql: Sql, setting: Setting, killed: bool, length: int
+) -> None:
+    """An outage costs no attempt: a statement that ends its session each time would be tried for ever."""
+    setting("max_allowed_packet", "1048576")
+    branch = begin()
+    if killed:
+        sql("KILL %s", branch._connection.number)
+    with pytest.raises(sa.exc.OperationalError) as error:
+        branch.connection().exec_driver_sql("SELECT length(%s)", ("x" * length,))
+    found = target.translate(error.value)
+    assert isinstance(found, TargetConflict)
+    assert "the server itself runs on" in str(found)
+    with pytest.raises(RescindError):
+        branch.write_marker(0, "")
+
+
+def test_our_own_statements_tell_a_lost_session_from_an_outage_too(branch: MySQLBranch, sql: Sql) -> None:
+    sql("KILL %s", branch._connection.number)
+    with pytest.raises(TargetConflict, match="runs on"):
+        branch.clear_table("t")
+
+
+@pytest.mark.parametrize("again", [False, True], ids=["down", "started anew"])
+def test_a_server_that_ended_is_an_outage(own_mariadb: MariaDB, identity: BranchId, again: bool) -> None:
+    target = MySQLTarget("default", database_url(own_mariadb.make_database()))
+    target.set_up()
+    branch = target.open_branch(identity, Protocol.one_phase)
+    branch.start()
+    time.sleep(1.1)  # starts are told apart by the second
+    own_mariadb.kill()
+    try:
+        if again:
+            own_mariadb.start()
+        with pytest.raises(sa.exc.OperationalError) as error:
+            branch.connection().exec_driver_sql("SELECT 1")
+        assert isinstance(target.translate(error.value), TargetUnavailable)
+    finally:
+        if not again:
+            own_mariadb.start()
+    branch.close()
+    target.close()

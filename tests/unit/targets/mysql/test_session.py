@@ -192,7 +192,8 @@ def test_a_lock_that_is_not_given_ends_the_wait(begin: Begin, branch: MySQLBranc
 
 SAID_OTHERWISE = {
     "sql_mode": "'NO_BACKSLASH_ESCAPES,ANSI_QUOTES'", "time_zone": "'+05:30'", "foreign_key_checks": "0",
-    "tx_isolation": "'READ-UNCOMMITTED'", "tx_read_only": "1",
+    "tx_isolation": "'READ-UNCOMMITTED'", "tx_read_only": "1", "max_statement_time": "1",
+    "idle_transaction_timeout": "1", "idle_readonly_transaction_timeout": "1", "idle_write_transaction_timeout": "1",
 }  # fmt: skip
 
 
@@ -200,14 +201,11 @@ def test_settings_do_not_depend_on_the_server(target: MySQLTarget, setting: Sett
     for name, value in SAID_OTHERWISE.items():
         setting(name, value)
     with session.control(target._address.arguments) as connection:
-        ((mode, *found),) = session.run(
-            connection,
-            "SELECT @@sql_mode, @@time_zone, @@autocommit, @@foreign_key_checks, @@tx_isolation, @@tx_read_only",
-        )
+        ((mode, *found),) = session.run(connection, f"SELECT {', '.join(f'@@{name}' for name in SAID_OTHERWISE)}")
         assert session.run(connection, "SELECT %s", "a\\'\"\n") == [("a\\'\"\n",)]
     assert "STRICT_TRANS_TABLES" in mode
     assert "NO_BACKSLASH_ESCAPES" not in mode
-    assert found == ["+00:00", 1, 1, "REPEATABLE-READ", 0]
+    assert found == ["+00:00", 1, "REPEATABLE-READ", 0, 0, 0, 0, 0]
 
 
 @pytest.mark.parametrize("protocol", Protocol)
