@@ -24,10 +24,11 @@ def undo_table(connection: Connection, name: str, branch: BranchId) -> None:
     """
     if not _made_by(connection, name, branch):
         return
-    # Without autocommit LOCK TABLES takes InnoDB's own lock too: a prepared branch whose session is gone holds that one
-    # only, its rows are not seen, and the table would be dropped under a commit that is still to come.
+    # Without autocommit, and where no setting of the server forbids it, LOCK TABLES takes InnoDB's own lock too: a
+    # prepared branch whose session is gone holds that one only, its rows are not seen, and the table would be dropped
+    # under a commit that is still to come.
     waits = f"lock_wait_timeout = {LOCK_SECONDS}, innodb_lock_wait_timeout = {LOCK_SECONDS}"
-    run(connection, f"SET SESSION autocommit = 0, {waits}")
+    run(connection, f"SET SESSION autocommit = 0, innodb_table_locks = 1, {waits}")
     try:
         run(connection, f"LOCK TABLES {quote(name)} WRITE")
     except pymysql.Error as error:
