@@ -5,9 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 from tests.support.servers.mariadb import MariaDB
+from tests.support.waiting import until
 from tests.unit.targets.mysql.conftest import Setting, Sql
 
 from rescind.domain.branch import BranchId, Protocol
@@ -150,6 +152,20 @@ def test_after_a_cancel_nothing_runs_any_more(branch: MySQLBranch) -> None:
     assert isinstance(_translated(error.value), TargetConflict)
     with pytest.raises(TargetConflict):
         branch.write_marker(0, "")
+
+
+def test_a_cancel_leaves_the_number_alone_that_is_another_servers(target: MySQLTarget, sql: Sql) -> None:
+    """A server that was started anew has given it to somebody else, perhaps the user's own application."""
+    with (
+        session.control(target._address.arguments) as canceller,
+        session.control(target._address.arguments) as other,
+        ThreadPoolExecutor(1) as pool,
+    ):
+        found = session.identify(other)
+        slept = pool.submit(session.run, other, "SELECT SLEEP(1)")
+        until(lambda: sql("SELECT 1 FROM information_schema.processlist WHERE info = 'SELECT SLEEP(1)'"), "it to sleep")
+        session.cancel(target._address.arguments, canceller, replace(found, started=found.started - 1))
+        assert slept.result() == [(0,)]  # 1 where it was cancelled
 
 
 def test_a_server_that_hangs_holds_up_nobody(own: tuple[MariaDB, MySQLTarget], identity: BranchId) -> None:
