@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from functools import partial
 
 import pyarrow as pa
-from sqlalchemy import update
+from sqlalchemy import insert, update
 from tests.support.memory import socket_path
 from tests.support.waiting import until
 
@@ -23,7 +23,7 @@ from rescind.domain.states import DONE, TAKEN_BACK, State
 from rescind.domain.task import Task, Terms
 from rescind.errors import RescindError, UnknownTable
 from rescind.ledger import events, tables, tasks, transitions
-from rescind.ledger.engine import Ledger, clock
+from rescind.ledger.engine import Ledger, clock, now
 from rescind.testing.memory import MemoryTarget, Operator, in_thread
 from rescind.transaction.control import Control
 from rescind.transaction.coordinator import Body, Coordinator
@@ -43,6 +43,7 @@ SHAPES = {
     "mixed": ("two", "one"),
 }
 MOST_ROUNDS = 40
+GONE = "0@a session that is gone"
 
 
 def body(work: Work) -> Draft:
@@ -150,6 +151,25 @@ class World:
                 break
             self.attempt(self.claim(task_id))
         return self.task(task_id).state
+
+    def late_branch(self, task: Task, target: str, number: int = 1, session: str = GONE) -> BranchId:
+        """A branch of the task's attempt that the ledger knows, prepared when nobody expects it any more."""
+        branch_id = BranchId(*self.ledger.identity(), task.id, task.attempt, number)
+        values = {"task": task.id, "attempt": task.attempt, "branch": number, "target": target, "session": session}
+        values |= {"protocol": Protocol.two_phase, "incarnation": branch_id.incarnation, "registered_at": now()}
+        with self.ledger.write() as connection:
+            connection.execute(insert(tables.branch).values(values))
+        self.prepare(branch_id, target)
+        return branch_id
+
+    def prepare(self, branch_id: BranchId, target: str) -> None:
+        """Somebody prepares a branch of that name, and leaves."""
+        branch = self.targets[target].open_branch(branch_id, Protocol.two_phase)
+        branch.start()
+        branch.write_marker(0, "")
+        branch.prepare()
+        branch.close()
+        until(lambda: branch_id in self.targets[target].list_prepared(branch_id.ledger), "the branch is prepared")
 
     def hang(self, point: str, at: int = 1) -> tuple[threading.Event, threading.Event]:
         """Let who reaches the point hang there: (reached, an event that lets it go on)."""

@@ -123,7 +123,7 @@ TRANSITIONS = (
     Transition(State.aborting, State.stopped, "worker or recovery", "taken back, and a stop was asked for"),
     Transition(State.aborting, State.checked, "worker or recovery", "taken back, and it was a dry run that passed"),
     Transition(State.aborting, State.failed, "worker or recovery", "taken back, and no attempt follows"),
-    Transition(State.aborting, State.hazard, "worker or recovery", "a branch that was to be taken back is marked, or one is unknown"),
+    Transition(State.aborting, State.hazard, "worker or recovery", "what was to be taken back is marked, or unknown"),
     Transition(State.running, State.hazard, "worker", "a marker or an unknown branch was found before writing"),
     Transition(State.hazard, State.committed, "operator", "an operator has seen to it that all of it is there"),
     Transition(State.hazard, State.failed, "operator", "an operator has seen to it that nothing of it is there"),

@@ -162,13 +162,15 @@ def take_held_back(connection: Connection, task: Task) -> bool:
 
 
 def pass_check(connection: Connection, task: Task, protocol: Protocol, draft: dict[str, Any]) -> bool:
-    """A dry run has written everything and found no fault: now it is taken back. The receipt tells the two apart."""
+    """A dry run has written everything and found no fault: now it is taken back. The receipt tells the two apart.
+
+    A stop that has come meanwhile wins in the end (`after_abort`).
+    """
     return move(
         connection,
         task,
         State.running,
         State.aborting,
-        _t.c.stop_requested == false(),
         protocol=protocol,
         receipt=draft,
         phase="rolling back",

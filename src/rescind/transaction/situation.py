@@ -121,13 +121,11 @@ class Observer:
 
     def _seen(self, name: str, task_id: str) -> Seen:
         target = self.targets[name]
-        markers: tuple[Marker, ...] = ()
         try:
-            markers = tuple(target.markers(self._name, task_id))
             prepared = tuple(branch for branch in target.list_prepared(self._name) if branch.task == task_id)
-            return Seen(name, markers, prepared)
+            return Seen(name, tuple(target.markers(self._name, task_id)), prepared)
         except RescindError as error:
-            return Seen(name, markers, error=str(error))
+            return Seen(name, error=str(error))
 
     def _explained(self, branch: BranchId, target: str) -> Listed:
         verdict = judge(self.ledger, branch)

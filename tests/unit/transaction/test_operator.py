@@ -2,83 +2,22 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import pytest
 from sqlalchemy import delete, update
+from tests.support.desk import WHY, Desk
 from tests.support.protocol import SHAPES, World
 
 from rescind import failpoints
 from rescind.domain.branch import BranchId, Protocol
 from rescind.domain.states import State
-from rescind.domain.task import Commit, Terms
-from rescind.errors import InvalidRequest, RescindError, TargetUnavailable, Undecided, UnknownId
+from rescind.errors import InvalidRequest, TargetUnavailable, UnknownId
 from rescind.ledger import events, tables
 from rescind.ledger.engine import Ledger
 from rescind.testing.memory import Fault, MemoryTarget
-from rescind.transaction import operator as operators
-from rescind.transaction.operator import BranchEnd, Operator
-from rescind.transaction.situation import Observer, Open
+from rescind.transaction.operator import BranchEnd
 from rescind.transaction.verdict import Verdict
-
-HELD = Terms(commit=Commit.manual, hold_seconds=900)
-WHY = "the backup of Monday"
-
-
-@dataclass
-class Desk:
-    """An operator at work in a world."""
-
-    w: World
-    worker_left: bool = True
-
-    def operator(self, *, dry_run: bool = False) -> Operator:
-        observer = Observer(self.w.ledger, self.w.targets, lambda task: self.worker_left, 15.0)
-        return Operator(observer, self._sweep, "ann", dry_run)
-
-    def _sweep(self) -> None:
-        for task_id in [open_.task.id for open_ in self.operator(dry_run=True).recover().before.tasks]:
-            with suppress(RescindError):
-                self.w.recover_once(self.w.task(task_id))
-        for target in self.w.targets.values():
-            with suppress(RescindError):
-                self.w.recovery.sweep_target(target)
-
-    def prepared(self, terms: Terms = HELD, shape: str = "two branches") -> str:
-        """A task that is held."""
-        task_id = self.w.submit(SHAPES[shape], terms)
-        assert self.w.attempt(self.w.claim(task_id)) is State.prepared
-        return task_id
-
-    def forgotten(self) -> BranchId:
-        """A prepared branch whose task the ledger does not know: it was restored from before it."""
-        task_id = self.prepared(shape="two-phase")
-        with self.w.ledger.write() as connection:
-            connection.execute(delete(tables.task).where(tables.task.c.id == task_id))
-        (branch,) = self.w.prepared("two")
-        return branch
-
-    def hazard(self, *, by_hand: str = "two") -> str:
-        """A task in hazard: held, stopped, and one of its branches was committed by hand."""
-        task_id = self.prepared()
-        branch = next(b for b in self.w.prepared(by_hand) if b.task == task_id)
-        self.w.targets[by_hand].commit_prepared(branch)
-        self.w.stop(task_id)
-        assert self.w.recovery.release(self.w.task(task_id)) is State.hazard
-        return task_id
-
-    def kinds(self, task_id: str) -> list[str]:
-        with self.w.ledger.read() as connection:
-            return [event.kind for event in events.of_task(connection, task_id)]
-
-    def only(self, task_id: str) -> Open:
-        return next(each for each in self.operator(dry_run=True).recover().before.tasks if each.task.id == task_id)
-
-
-@pytest.fixture
-def desk(w: World) -> Desk:
-    return Desk(w)
 
 
 def test_nothing_is_undecided(desk: Desk) -> None:
@@ -159,74 +98,6 @@ def test_a_target_that_does_not_answer_is_named_and_the_others_are_looked_at(des
     found = desk.operator().recover()
     assert found.before.away.keys() == {"three"}
     assert [listed.branch.task for listed in found.before.branches] == [task_id]
-
-
-@pytest.mark.parametrize("how", list(BranchEnd))
-def test_a_branch_in_quarantine_ends_by_an_operators_word_only(desk: Desk, how: BranchEnd) -> None:
-    branch = desk.forgotten()
-    (listed,) = desk.operator().recover().after.branches
-    assert (listed.branch, listed.target, listed.verdict) == (branch, "two", Verdict.quarantine)
-    assert "knows no such task" in listed.why
-    assert {seen.target: len(seen.prepared) for seen in listed.seen} == {"one": 0, "two": 1, "three": 0}
-    desk.operator().end_branch(str(branch), how, WHY)
-    assert desk.w.prepared("two") == []
-    assert desk.w.rows("two") == (3 if how is BranchEnd.commit else 0)
-
-
-def test_a_branch_of_an_earlier_life_is_in_quarantine(desk: Desk) -> None:
-    task_id = desk.prepared(shape="two-phase")
-    desk.operator().restored()
-    desk.w.ledger._identity = None  # as in a process that began after it
-    (listed,) = desk.operator(dry_run=True).recover().before.branches
-    assert listed.verdict is Verdict.quarantine
-    assert "an earlier life" in listed.why
-    assert listed.since is not None
-    desk.operator().end_branch(str(listed.branch), BranchEnd.rollback, WHY)
-    with desk.w.ledger.read() as connection:
-        event = next(e for e in events.of_task(connection, task_id) if e.kind == operators.BRANCH_ENDED)
-    assert (event.detail["operator"], event.detail["why"], event.detail["how"]) == ("ann", WHY, "rollback")
-    assert str(listed.branch) in event.detail["evidence"]["two"]["prepared"]
-
-
-def test_a_dry_run_ends_no_branch(desk: Desk) -> None:
-    branch = desk.forgotten()
-    desk.operator(dry_run=True).end_branch(str(branch), BranchEnd.commit, WHY)
-    assert desk.w.prepared("two") == [branch]
-
-
-def test_a_branch_that_ends_by_itself_is_not_an_operators(desk: Desk) -> None:
-    desk.prepared(shape="two-phase")
-    (branch,) = desk.w.prepared("two")
-    with pytest.raises(InvalidRequest, match="ends by itself"):
-        desk.operator().end_branch(str(branch), BranchEnd.commit, WHY)
-    assert desk.w.prepared("two") == [branch]
-
-
-@pytest.mark.parametrize("gid", ["anything", "rescind:1:000000000000:1:t:1:0"])
-def test_a_branch_of_somebody_else_is_nobodys_business(desk: Desk, gid: str) -> None:
-    with pytest.raises(InvalidRequest, match="of this ledger"):
-        desk.operator().end_branch(gid, BranchEnd.commit, WHY)
-
-
-def test_a_branch_that_is_not_prepared(desk: Desk) -> None:
-    branch = desk.forgotten()
-    desk.w.targets["two"].rollback_prepared(branch)
-    with pytest.raises(InvalidRequest, match="lists"):
-        desk.operator().end_branch(str(branch), BranchEnd.commit, WHY)
-
-
-@pytest.mark.parametrize(
-    ("fault", "proven"), [(Fault.lost, True), (Fault.refused_after, True), (Fault.refused, False), (Fault.cut, False)]
-)
-def test_how_a_branch_ended_is_read_from_the_database(desk: Desk, fault: Fault, proven: bool) -> None:
-    branch = desk.forgotten()
-    desk.w.operators["two"].arm("commit_prepared", fault)
-    if proven:
-        desk.operator().end_branch(str(branch), BranchEnd.commit, WHY)
-    else:
-        with pytest.raises(Undecided):
-            desk.operator().end_branch(str(branch), BranchEnd.commit, WHY)
-    assert desk.w.rows("two") == (3 if proven else 0)
 
 
 def test_hazard_shows_what_the_targets_show(desk: Desk) -> None:

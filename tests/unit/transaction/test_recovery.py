@@ -5,20 +5,17 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from sqlalchemy import insert
 from tests.support.ledgers import on_every_ledger
 from tests.support.protocol import ROWS, SHAPES, World
-from tests.support.waiting import until
 
 from rescind import failpoints
 from rescind.domain.branch import BranchId, MarkerKind, Protocol
 from rescind.domain.receipt import Draft
 from rescind.domain.states import State
-from rescind.domain.task import Problem
+from rescind.domain.task import Problem, Progress
 from rescind.errors import RescindError, Retry, TargetConflict
-from rescind.ledger import branches, tables, transitions
-from rescind.ledger.engine import now
-from rescind.testing.memory import Fault
+from rescind.ledger import branches, transitions
+from rescind.testing.memory import Fault, MemoryTarget
 
 pytestmark = on_every_ledger
 
@@ -167,7 +164,7 @@ def test_an_unknown_branch_of_ours_is_left_alone(w: World, change: str) -> None:
         stranger = replace(stranger, incarnation=incarnation + 1, task=task_id, attempt=1, branch=7)
     if change == "attempt":  # the ledger was restored from before that attempt
         stranger = replace(stranger, task=task_id, attempt=2)
-    _prepare(w, stranger)
+    w.prepare(stranger, "two")
     assert w.recover(task_id) is State.committed
     assert w.prepared("two") == [stranger]
     w.operators["two"].roll_back_by_hand(stranger)
@@ -176,7 +173,7 @@ def test_an_unknown_branch_of_ours_is_left_alone(w: World, change: str) -> None:
 def test_a_branch_of_an_attempt_that_a_queued_task_has_not_made_is_left_alone(w: World) -> None:
     task_id = w.submit(SHAPES["two-phase"])
     stranger = BranchId(*w.ledger.identity(), task_id, 1, 0)
-    _prepare(w, stranger)
+    w.prepare(stranger, "two")
     w.recovery.sweep_target(w.targets["two"])
     assert w.prepared("two") == [stranger]
     w.operators["two"].roll_back_by_hand(stranger)
@@ -202,7 +199,7 @@ def test_a_target_that_is_out_of_reach_at_every_commit_costs_attempts(w: World) 
 
 def test_a_foreign_ledgers_branch_is_not_even_seen(w: World) -> None:
     foreign = BranchId("feedfeedfeed", 1, "their-task", 1, 0)
-    _prepare(w, foreign)
+    w.prepare(foreign, "two")
     w.recovery.sweep_target(w.targets["two"])
     assert w.targets["two"].list_prepared("feedfeedfeed") == [foreign]
 
@@ -210,15 +207,10 @@ def test_a_foreign_ledgers_branch_is_not_even_seen(w: World) -> None:
 @pytest.mark.parametrize("state", [State.committed, State.stopped])
 def test_a_branch_that_turns_up_after_the_end_follows_it(w: World, state: State) -> None:
     task = w.claim(w.submit(SHAPES["two-phase"]))
-    late = BranchId(*w.ledger.identity(), task.id, task.attempt, 1)
     if state is State.stopped:
         w.stop(task.id)
     assert w.attempt(task) is state
-    with w.ledger.write() as connection:
-        values = {"task": task.id, "attempt": task.attempt, "branch": 1, "session": "0@a session that is gone"}
-        values |= {"target": "two", "protocol": "two-phase", "incarnation": late.incarnation, "registered_at": now()}
-        connection.execute(insert(tables.branch).values(values))
-    _prepare(w, late)
+    late = w.late_branch(task, "two")
     w.recovery.sweep_target(w.targets["two"])
     assert w.prepared("two") == []
     found = w.targets["two"].markers(late.ledger, late.task)
@@ -233,15 +225,6 @@ def test_a_branch_of_the_running_attempt_is_left_alone(w: World) -> None:
     with pytest.raises(TargetConflict):  # its owner is alive: nobody else can finish it
         w.targets["two"].commit_prepared(branch)
     assert w.recover(task_id) is State.queued
-
-
-def _prepare(w: World, branch_id: BranchId) -> None:
-    branch = w.targets["two"].open_branch(branch_id, Protocol.two_phase)
-    branch.start()
-    branch.write_marker(0, "")
-    branch.prepare()
-    branch.close()
-    until(lambda: branch_id in w.targets["two"].list_prepared(branch_id.ledger), "the branch is prepared")
 
 
 @pytest.mark.parametrize("decided", [False, True], ids=["taken back", "committed"])
@@ -261,3 +244,46 @@ def test_a_target_that_is_down_holds_no_lock_in_another(w: World, decided: bool)
     w.join()
     assert w.finish(task_id) is State.committed
     w.check(task_id)
+
+
+@pytest.mark.parametrize("decided", [False, True], ids=["taken back", "committed"])
+def test_a_target_that_refuses_to_end_a_session_holds_no_lock_in_another(w: World, decided: bool) -> None:
+    task_id = dead_before(w, "commit2p.before" if decided else "decide.before", "two branches")
+    w.operators["two"].arm("end_session", Fault.refused)
+    with pytest.raises(TargetConflict):
+        w.recover_once(w.task(task_id))
+    assert (len(w.prepared("two")), w.prepared("three"), w.rows("three")) == (1, [], ROWS if decided else 0)
+    w.recover(task_id)
+    w.join()
+    assert w.finish(task_id) is State.committed
+    w.check(task_id)
+
+
+def test_a_branch_that_cannot_be_finished_keeps_no_sweep_from_the_others(
+    w: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The name of its session is none that the target understands."""
+    end_session = MemoryTarget.end_session
+
+    def choosy(self: MemoryTarget, session: str) -> bool:
+        if session == "nonsense":
+            raise ValueError(session)
+        return end_session(self, session)
+
+    task = w.claim(w.submit(SHAPES["two-phase"]))
+    w.stop(task.id)
+    assert w.attempt(task) is State.stopped
+    stuck = w.late_branch(task, "two", 1, "nonsense")
+    w.late_branch(task, "two", 2)
+    monkeypatch.setattr(MemoryTarget, "end_session", choosy)
+    w.recovery.sweep_target(w.targets["two"])
+    assert w.prepared("two") == [stuck]
+    w.operators["two"].roll_back_by_hand(stuck)
+
+
+def test_a_worker_that_has_beaten_since_is_not_taken_over(w: World) -> None:
+    task = w.claim(w.submit(SHAPES["two-phase"]))
+    with w.ledger.write() as connection:
+        assert transitions.beat(connection, task, Progress("writing", 1))
+    assert w.recovery.take_over(task, lost=True) is None
+    assert w.task(task.id).state is State.running
