@@ -10,7 +10,7 @@ RescindError
 │   ├── NotCommitted          the task has not committed, so nothing that it made can be had
 │   ├── OutputGone            the file that the task made is deleted or changed
 │   ├── UnknownTable          the target has no such table
-│   ├── UnknownColumn         the input has a column that the table lacks
+│   ├── UnknownColumn         a column is named that the table lacks
 │   ├── MissingColumn         the table needs a column that the input lacks
 │   ├── NotMadeHere           the table was not made by Rescind
 │   ├── NotRetryable          only a failed or stopped task can be retried
@@ -158,10 +158,10 @@ class UnknownTable(InvalidRequest):
 
 
 class UnknownColumn(InvalidRequest):
-    """The input has a column that the table lacks."""
+    """A column is named, in the file or in the request, that the table lacks."""
 
     code = "unknown-column"
-    advice = "Rename or remove the column in the file."
+    advice = "See the table's columns under /v1/tables/{table}; rename or remove the one that it lacks."
 
 
 class MissingColumn(InvalidRequest):

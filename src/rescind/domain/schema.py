@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+
+from rescind.errors import UnknownColumn
 
 
 class Type(StrEnum):
@@ -75,6 +78,16 @@ class Table:
     def key(self) -> tuple[Column, ...]:
         """The primary key's columns in their order; empty if there is none."""
         return tuple(sorted((c for c in self.columns if c.key), key=lambda c: c.key))
+
+    def only(self, names: Sequence[str] | None) -> Table:
+        """The same table with those of its columns, in their order; None: with all. Raises UnknownColumn."""
+        if names is None:
+            return self
+        known = {column.name: column for column in self.columns}
+        unknown = [name for name in names if name not in known]
+        if unknown:
+            raise UnknownColumn(f"Table {self.name} has no column {', '.join(map(repr, unknown))}.")
+        return Table(self.name, tuple(known[name] for name in names))
 
     def column(self, name: str) -> Column | None:
         return next((c for c in self.columns if c.name == name), None)

@@ -34,7 +34,7 @@ Every other method raises errors of `rescind.errors` only; driver exceptions end
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from typing import Protocol
 
@@ -107,6 +107,10 @@ class Branch(Protocol):
         """End the session. Never raises."""
 
 
+#: Is told how to have something end.
+Cancellable = Callable[[Callable[[], None]], None]
+
+
 class Catalog(Protocol):
     """Reads of a target outside any task: what its tables are and hold."""
 
@@ -120,11 +124,20 @@ class Catalog(Protocol):
         """Raises UnknownTable."""
 
     def rows(
-        self, name: str, *, limit: int | None = None, after: Sequence[object] | None = None
+        self,
+        name: str,
+        *,
+        columns: Sequence[str] | None = None,
+        limit: int | None = None,
+        after: Sequence[object] | None = None,
+        cancellable: Cancellable | None = None,
     ) -> AbstractContextManager[Iterator[pa.RecordBatch]]:
         """Rows from one snapshot in the primary key's order (else the database's own), a batch at a time.
 
-        `after` is the key of the last row already seen. Constant memory whatever the size.
+        `columns` are those that are wanted, in their order. `after` is the key of the last row already seen. Constant
+        memory whatever the size. `cancellable` is told of a cancel, before the database begins to look, that another
+        thread may call at any moment, as a branch's: the read then ends with an error. Raises UnknownTable,
+        UnknownColumn.
         """
 
 

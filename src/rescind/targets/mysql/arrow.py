@@ -13,8 +13,7 @@ from rescind.domain.arrow import ARROW, in_calendar, times_of_day
 from rescind.domain.schema import Column, Table, Type
 from rescind.targets.mysql.failures import translated
 from rescind.targets.mysql.sql import quote
-
-ROWS_PER_BATCH = 10_000
+from rescind.targets.portions import portions
 
 
 def selected(column: Column) -> str:
@@ -26,17 +25,18 @@ def selected(column: Column) -> str:
 
 
 def batches(cursor: Cursor, table: Table) -> Iterator[pa.RecordBatch]:
-    """The cursor's rows, ROWS_PER_BATCH at a time.
+    """The cursor's rows, a portion at a time.
 
     A column holds its type's values; in a batch where one of them is not of the type (a zero date, a TIME of more
     than a day) the column is text instead.
     """
     names = [column.name for column in table.columns]
-    while True:
+
+    def fetch(most: int) -> Any:
         with translated():
-            rows = cursor.fetchmany(ROWS_PER_BATCH)
-        if not rows:
-            return
+            return cursor.fetchmany(most)
+
+    for rows in portions(fetch, table):
         columns = zip(table.columns, zip(*rows, strict=True), strict=True)
         yield pa.RecordBatch.from_arrays([array(column, values) for column, values in columns], names=names)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime
+from functools import partial
 from typing import Any
 
 import pyarrow as pa
@@ -15,8 +16,9 @@ from rescind.errors import InvalidArguments, UnknownTable
 from rescind.targets.mysql import arrow
 from rescind.targets.mysql.columns import Described, column
 from rescind.targets.mysql.connection import Connection
-from rescind.targets.mysql.session import control, run
+from rescind.targets.mysql.session import cancel, control, identify, run
 from rescind.targets.mysql.sql import quote
+from rescind.targets.target import Cancellable
 
 READ_SECONDS = 600.0  #: how long a count, or the first row of a large table, may take
 
@@ -57,20 +59,29 @@ class MySQLCatalog:
 
     @contextmanager
     def rows(
-        self, name: str, *, limit: int | None = None, after: Sequence[object] | None = None
+        self,
+        name: str,
+        *,
+        columns: Sequence[str] | None = None,
+        limit: int | None = None,
+        after: Sequence[object] | None = None,
+        cancellable: Cancellable | None = None,
     ) -> Iterator[Iterator[pa.RecordBatch]]:
-        """Rows in the key's order, in batches of arrow.ROWS_PER_BATCH, as they were when the statement began.
+        """Rows in the key's order, as they were when the statement began.
 
-        Raises UnknownTable, and InvalidArguments where `after` does not fit the key.
+        Raises UnknownTable, UnknownColumn, and InvalidArguments where `after` does not fit the key.
         """
         with control(self._arguments) as connection:
             table = describe(connection, name)
-            statement, parameters = _select(table, limit, after)
+            shown = table.only(columns)
+            statement, parameters = _select(table, shown, limit, after)
+            if cancellable is not None:
+                cancellable(partial(cancel, self._arguments, connection, identify(connection)))
             connection.decoders = {}  # text is what Arrow reads
             cursor = connection.cursor(SSCursor)
             with connection.bounded(READ_SECONDS):
                 cursor.execute(statement, parameters)
-                yield arrow.batches(cursor, table)
+                yield arrow.batches(cursor, shown)
 
 
 def unknown(name: str) -> UnknownTable:
@@ -131,8 +142,8 @@ def release(version: str) -> tuple[int, ...]:
     return tuple(int(number) for number in numbers if number.isdecimal())
 
 
-def _select(table: Table, limit: int | None, after: Sequence[object] | None) -> tuple[str, list[Any]]:
-    columns, name = ", ".join(map(arrow.selected, table.columns)), quote(table.name)
+def _select(table: Table, shown: Table, limit: int | None, after: Sequence[object] | None) -> tuple[str, list[Any]]:
+    columns, name = ", ".join(map(arrow.selected, shown.columns)), quote(table.name)
     statement = f"SELECT {columns} FROM {name}".replace("%", "%%")
     key = [quote(found.name).replace("%", "%%") for found in table.key]
     parameters: list[Any] = []

@@ -13,8 +13,8 @@ from pyarrow import compute
 
 from rescind.domain.arrow import ARROW, conform, times_of_day
 from rescind.domain.schema import Column, Type
+from rescind.targets.portions import BYTES_PER_BATCH, ROWS_PER_BATCH
 
-ROWS_PER_BATCH = 10_000
 #: Values that are turned into text at a time: the server parses one piece while the next is made.
 VALUES_PER_PIECE = 50_000
 
@@ -58,17 +58,20 @@ def row_of_line(csv: Iterable[bytes], line: int) -> int:
 
 
 def batches(rows: Iterable[Any], columns: Sequence[Column]) -> Iterator[pa.RecordBatch]:
-    """Rows as COPY gives them, in CSV, as batches of ROWS_PER_BATCH.
+    """Rows as COPY gives them, in CSV, as batches that are bounded in rows and bytes.
 
     A column holds its type's values; in a batch where one of them is not (a date before the year 1, infinity) it is
     text instead, as PostgreSQL spells it.
     """
     gathered: list[bytes] = []
+    size = 0
     for row in rows:
         gathered.append(bytes(row))
-        if len(gathered) == ROWS_PER_BATCH:
+        size += len(gathered[-1])
+        if len(gathered) == ROWS_PER_BATCH or size >= BYTES_PER_BATCH:
             yield _batch(b"".join(gathered), columns)
             gathered.clear()
+            size = 0
     if gathered:
         yield _batch(b"".join(gathered), columns)
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import AbstractContextManager, closing, contextmanager
+from collections.abc import Callable, Container, Generator, Iterator, Sequence
+from contextlib import AbstractContextManager, closing, contextmanager, suppress
+from functools import partial
 from typing import Any
 
 import psycopg
@@ -11,10 +12,15 @@ import pyarrow as pa
 
 from rescind.domain.schema import Table, hidden
 from rescind.errors import ConstraintViolated, InvalidArguments
-from rescind.targets.postgresql import arrow, columns, relations, session
+from rescind.targets.postgresql import arrow, relations, session
+from rescind.targets.postgresql.columns import PADDED
+from rescind.targets.postgresql.columns import read as read_columns
 from rescind.targets.postgresql.failures import translated
 from rescind.targets.postgresql.relations import Cursor, Relation
 from rescind.targets.postgresql.sql import literal, quote
+from rescind.targets.target import Cancellable
+
+CANCEL_SECONDS = 5.0  #: a cancel comes from the thread that keeps the task's heart beating
 
 _TABLES = """
 SELECT DISTINCT relname FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
@@ -54,19 +60,29 @@ class PostgreSQLCatalog:
 
     @contextmanager
     def rows(
-        self, name: str, *, limit: int | None = None, after: Sequence[object] | None = None
+        self,
+        name: str,
+        *,
+        columns: Sequence[str] | None = None,
+        limit: int | None = None,
+        after: Sequence[object] | None = None,
+        cancellable: Cancellable | None = None,
     ) -> Iterator[Iterator[pa.RecordBatch]]:
-        """Rows in the key's order, else in the database's own, in batches of arrow.ROWS_PER_BATCH.
+        """Rows in the key's order, else in the database's own.
 
-        Raises UnknownTable, and InvalidArguments where `after` does not fit the key.
+        Raises UnknownTable, UnknownColumn, and InvalidArguments where `after` does not fit the key.
         """
         with self._read() as cursor:
             relation = relations.require(cursor, name)
-            found = columns.read(cursor, relation.oid)
+            found = read_columns(cursor, relation.oid)
             table = Table(relation.name, tuple(column for column, _ in found))
-            bases = [base for _, base in found]
+            padded = {column.name for column, base in found if base == PADDED}
+            shown = table.only(columns)
+            select = _select(relation, table, _shown(shown, padded), limit, after)
+            if cancellable is not None:
+                cancellable(partial(_cancel, cursor.connection))
             # Closed before the connection, or the COPY would look for it when nobody expects an error any more.
-            with closing(_stream(cursor, _select(relation, table, bases, limit, after), table, after)) as batches:
+            with closing(_stream(cursor, select, shown, after)) as batches:
                 yield batches
 
     @contextmanager
@@ -84,7 +100,7 @@ class PostgreSQLCatalog:
 
 def describe(cursor: Cursor, relation: Relation) -> Table:
     """The table with its columns."""
-    return Table(relation.name, tuple(column for column, _ in columns.read(cursor, relation.oid)))
+    return Table(relation.name, tuple(column for column, _ in read_columns(cursor, relation.oid)))
 
 
 def _stream(
@@ -101,13 +117,18 @@ def _stream(
         raise InvalidArguments(f"No row of {table.name} can have the key {after!r}.") from error.__cause__
 
 
-def _select(
-    relation: Relation, table: Table, bases: Sequence[str], limit: int | None, after: Sequence[object] | None
-) -> str:
+def _cancel(connection: psycopg.Connection[Any]) -> None:
+    with suppress(psycopg.Error):  # it may be closed by now
+        connection.cancel_safe(timeout=CANCEL_SECONDS)
+
+
+def _shown(table: Table, padded: Container[str]) -> str:
     # The blanks that fill a character(n) up are no part of its value.
-    casts = ["::text" if base == columns.PADDED else "" for base in bases]
-    shown = [quote(column.name) + cast for column, cast in zip(table.columns, casts, strict=True)]
-    statement = f"SELECT {', '.join(shown)} FROM {relation.sql}"
+    return ", ".join(quote(c.name) + ("::text" if c.name in padded else "") for c in table.columns)
+
+
+def _select(relation: Relation, table: Table, shown: str, limit: int | None, after: Sequence[object] | None) -> str:
+    statement = f"SELECT {shown} FROM {relation.sql}"
     key = ", ".join(quote(column.name) for column in table.key)
     if after is not None:
         if not key or len(after) != len(table.key):

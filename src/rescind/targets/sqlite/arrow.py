@@ -14,26 +14,26 @@ import pyarrow.compute as pc
 
 from rescind.domain.arrow import ARROW, in_calendar, times_of_day
 from rescind.domain.schema import Column, Table, Type
+from rescind.targets.portions import portions
 from rescind.targets.sqlite.failures import translated
-
-ROWS_PER_BATCH = 10_000
 
 #: Text that is not valid UTF-8 is shown with replacement characters, instead of ending the read.
 text: Callable[[bytes], str] = partial(str, encoding="utf-8", errors="replace")
 
 
 def batches(cursor: sqlite3.Cursor, table: Table) -> Iterator[pa.RecordBatch]:
-    """The cursor's rows, ROWS_PER_BATCH at a time.
+    """The cursor's rows, a portion at a time.
 
     A column holds its type's values; in a batch where one of them is not of the type the column is text
     instead, with blobs as hexadecimal digits.
     """
     names = [column.name for column in table.columns]
-    while True:
+
+    def fetch(most: int) -> list[Any]:
         with translated():
-            rows = cursor.fetchmany(ROWS_PER_BATCH)
-        if not rows:
-            return
+            return cursor.fetchmany(most)
+
+    for rows in portions(fetch, table):
         columns = zip(table.columns, zip(*rows, strict=True), strict=True)
         yield pa.RecordBatch.from_arrays([array(column, values) for column, values in columns], names=names)
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import itertools
 import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, date, datetime, time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from rescind.errors import InvalidArguments, TargetUnavailable, UnknownTable
 from rescind.targets.sqlite import arrow, declarations, session
 from rescind.targets.sqlite.failures import translated
 from rescind.targets.sqlite.sql import quote
+from rescind.targets.target import Cancellable
 
 _ORDINARY = "SELECT name, wr FROM pragma_table_list WHERE schema = 'main' AND type = 'table'"
 _ROWID_NAMES = ("rowid", "_rowid_", "oid")
@@ -47,16 +49,25 @@ class SQLiteCatalog:
 
     @contextmanager
     def rows(
-        self, name: str, *, limit: int | None = None, after: Sequence[object] | None = None
+        self,
+        name: str,
+        *,
+        columns: Sequence[str] | None = None,
+        limit: int | None = None,
+        after: Sequence[object] | None = None,
+        cancellable: Cancellable | None = None,
     ) -> Iterator[Iterator[pa.RecordBatch]]:
-        """Rows in the key's order, else in the rowid's, in batches of arrow.ROWS_PER_BATCH.
+        """Rows in the key's order, else in the rowid's.
 
-        Raises UnknownTable, and InvalidArguments where `after` does not fit the key.
+        Raises UnknownTable, UnknownColumn, and InvalidArguments where `after` does not fit the key.
         """
         with self._read(name) as connection:
             table = describe(connection, name)
-            statement, parameters = _select(table, limit, after)
-            yield arrow.batches(connection.execute(statement, parameters), table)
+            shown = table.only(columns)
+            statement, parameters = _select(table, shown, limit, after)
+            if cancellable is not None:
+                cancellable(partial(_interrupt, connection))
+            yield arrow.batches(connection.execute(statement, parameters), shown)
 
     @contextmanager
     def _read(self, name: str | None = None) -> Iterator[sqlite3.Connection]:
@@ -130,8 +141,13 @@ def _column(row: tuple[Any, ...], alias: bool) -> Column:
     )
 
 
-def _select(table: Table, limit: int | None, after: Sequence[object] | None) -> tuple[str, list[Any]]:
-    statement = f"SELECT {', '.join(quote(column.name) for column in table.columns)} FROM {quote(table.name)}"
+def _interrupt(connection: sqlite3.Connection) -> None:
+    with suppress(sqlite3.Error):  # it may be closed by now
+        connection.interrupt()
+
+
+def _select(table: Table, shown: Table, limit: int | None, after: Sequence[object] | None) -> tuple[str, list[Any]]:
+    statement = f"SELECT {', '.join(quote(column.name) for column in shown.columns)} FROM {quote(table.name)}"
     key = [quote(column.name) for column in table.key]
     parameters: list[Any] = []
     if after is not None:

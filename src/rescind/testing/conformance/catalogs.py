@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from rescind.domain.schema import Type
-from rescind.errors import UnknownTable
+from rescind.errors import UnknownColumn, UnknownTable
 from rescind.targets.target import Catalog
 from rescind.testing.conformance.scene import ITEMS, Scene, Suite
 
@@ -51,6 +53,25 @@ class Catalogs(Suite):
             assert len(page) <= 3
             seen += [row[0] for row in page]
         assert seen == list(range(1, 8))
+
+    def test_columns_come_as_they_are_asked_for(self, scene: Scene) -> None:
+        scene.written(3, 1, 2).commit()
+        whole = scene.values(ITEMS.name)
+        assert scene.values(ITEMS.name, columns=["name", "id"]) == [row[::-1] for row in whole]
+        assert scene.values(ITEMS.name, columns=["name"], limit=2, after=[1]) == [row[1:] for row in whole[1:]]
+
+    def test_a_column_that_is_not_there_is_unknown(self, scene: Scene) -> None:
+        with pytest.raises(UnknownColumn, match="'nowhere'"):
+            scene.values(ITEMS.name, columns=["id", "nowhere"])
+
+    def test_a_read_tells_how_it_is_cancelled_and_that_does_no_harm_afterwards(self, scene: Scene) -> None:
+        scene.written(1).commit()
+        cancels: list[Callable[[], None]] = []
+        with scene.fresh().catalog().rows(ITEMS.name, cancellable=cancels.append) as batches:
+            assert sum(batch.num_rows for batch in batches) == 1
+        (cancel,) = cancels
+        cancel()
+        assert scene.count() == 1
 
     def test_an_empty_table_has_no_rows(self, scene: Scene) -> None:
         assert scene.values(ITEMS.name) == []

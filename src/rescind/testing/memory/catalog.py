@@ -11,6 +11,7 @@ import pyarrow as pa
 from rescind.domain.arrow import ARROW
 from rescind.domain.schema import Table, hidden
 from rescind.errors import UnknownTable
+from rescind.targets.target import Cancellable
 from rescind.testing.memory.storage import key_of
 from rescind.testing.memory.wire import ask
 
@@ -37,21 +38,31 @@ class MemoryCatalog:
 
     @contextmanager
     def rows(
-        self, name: str, *, limit: int | None = None, after: Sequence[object] | None = None
+        self,
+        name: str,
+        *,
+        columns: Sequence[str] | None = None,
+        limit: int | None = None,
+        after: Sequence[object] | None = None,
+        cancellable: Cancellable | None = None,
     ) -> Iterator[Iterator[pa.RecordBatch]]:
         table = self.table(name)
+        shown = table.only(columns)
         rows = self._rows(name)
         if after is not None:
             rows = [row for row in rows if key_of(table, row) > tuple(after)]
-        yield _batches(table, rows[:limit])
+        if cancellable is not None:
+            cancellable(lambda: None)  # all rows are here already
+        yield _batches(table, shown, rows[:limit])
 
     def _rows(self, name: str) -> list[tuple[Any, ...]]:
         self.table(name)
         return list(ask(self._address, "rows", name))
 
 
-def _batches(table: Table, rows: list[tuple[Any, ...]]) -> Iterator[pa.RecordBatch]:
-    schema = pa.schema([(column.name, ARROW[column.type]) for column in table.columns])
+def _batches(table: Table, shown: Table, rows: list[tuple[Any, ...]]) -> Iterator[pa.RecordBatch]:
+    schema = pa.schema([(column.name, ARROW[column.type]) for column in shown.columns])
+    names = [column.name for column in table.columns]
     for start in range(0, len(rows), BATCH_ROWS):
-        values = [dict(zip(schema.names, row, strict=True)) for row in rows[start : start + BATCH_ROWS]]
+        values = [dict(zip(names, row, strict=True)) for row in rows[start : start + BATCH_ROWS]]
         yield pa.RecordBatch.from_pylist(values, schema=schema)

@@ -13,7 +13,7 @@ from tests.unit.targets.postgresql.conftest import Sql
 
 from rescind.domain.schema import Limits, Type
 from rescind.errors import InvalidArguments
-from rescind.targets.postgresql import arrow
+from rescind.targets.portions import ROWS_PER_BATCH
 from rescind.targets.postgresql.target import PostgreSQLTarget
 
 DAYS = Limits(low=-719_162, high=2_932_896)
@@ -128,7 +128,7 @@ def test_a_key_that_cannot_be_is_refused(target: PostgreSQLTarget, sql: Sql, aft
 def test_a_reader_that_leaves_early_does_not_read_the_rest(target: PostgreSQLTarget, sql: Sql) -> None:
     sql("CREATE TABLE t AS SELECT n, repeat('x', 100) FROM generate_series(1, 200000) n")
     with target.catalog().rows("t") as batches:
-        assert next(batches).num_rows == arrow.ROWS_PER_BATCH
+        assert next(batches).num_rows == ROWS_PER_BATCH
     assert sql("SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'COPY%' AND state = 'active'") == [(0,)]
 
 

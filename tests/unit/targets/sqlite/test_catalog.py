@@ -13,7 +13,7 @@ import pytest
 from rescind.domain.arrow import ARROW
 from rescind.domain.schema import Column, Table, Type
 from rescind.errors import InvalidArguments, TargetUnavailable, UnknownTable
-from rescind.targets.sqlite.arrow import ROWS_PER_BATCH
+from rescind.targets.portions import ROWS_PER_BATCH
 from rescind.targets.sqlite.branch import SQLiteBranch
 from rescind.targets.sqlite.catalog import SQLiteCatalog
 from rescind.targets.sqlite.declarations import type_of
