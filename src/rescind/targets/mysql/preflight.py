@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import pymysql
 from sqlalchemy.dialects.mysql.pymysql import MySQLDialect_pymysql
-from sqlalchemy.schema import CreateIndex, CreateTable
+from sqlalchemy.schema import CreateTable
 
 from rescind.errors import TargetRefused, TargetUnavailable
 from rescind.targets import marker
@@ -17,8 +17,9 @@ from rescind.targets.mysql.failures import ACCESS_DENIED, XA_RECOVER_DENIED, num
 from rescind.targets.mysql.session import run
 
 _REGISTER = "A new target is registered with `rescind migrate`."
-_SAFE_XA = (8, 0, 30)  #: MySQL's XA with the binary log survives a crash from here on
-_OLDEST = {True: (10, 5), False: (8, 0)}  #: of MariaDB, and of MySQL
+#: MariaDB's first whose prepared branches outlive their session; MySQL's first whose XA outlives a crash with the
+#: binary log on.
+_OLDEST = {True: (10, 5), False: (8, 0, 30)}
 _UNLIMITED = 2**63
 
 _NAMES = (
@@ -61,9 +62,6 @@ class Server:
             return "A Galera cluster refuses XA."
         if "aurora_version" in self.variables:
             return "On Aurora an XA branch does not survive a failover."
-        if not self.maria and self.release < _SAFE_XA and self.on("log_bin"):
-            # MySQL only: not reached on MariaDB
-            return f"{self.product} loses XA branches in a crash when its binary log is on: 8.0.30 or later is needed."
         return None
 
     def without_prepare(self) -> str | None:
@@ -129,14 +127,11 @@ def check(server: Server) -> None:
 def set_up(connection: Connection) -> None:
     """Make the marker table if it is missing. Raises TargetRefused, pymysql.Error."""
     if not has_marker_table(connection):
-        dialect = MySQLDialect_pymysql()
-        table = str(CreateTable(marker.marker, if_not_exists=True).compile(dialect=dialect)).strip()
-        run(connection, f"{table} ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin")
-        try:
-            run(connection, str(CreateIndex(marker.by_incarnation).compile(dialect=dialect)))
-        except pymysql.Error as error:
-            if number(error) != _INDEX_EXISTS:  # another process made both at the same time
-                raise
+        table = str(CreateTable(marker.marker, if_not_exists=True).compile(dialect=MySQLDialect_pymysql())).strip()
+        # With its index in one statement: for want of the right INDEX it would be left without, and be taken for whole.
+        index = f"INDEX {marker.by_incarnation.name} ({', '.join(marker.by_incarnation.columns.keys())})"
+        options = "ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin"
+        run(connection, f"{table.removesuffix(')')}, {index}) {options}")
 
 
 def check_marker_table(connection: Connection) -> None:
@@ -153,9 +148,6 @@ def has_marker_table(connection: Connection) -> bool:
     if columns and columns != {column.name for column in marker.marker.columns}:
         raise TargetRefused(f"The database has a table {marker.NAME} which is not Rescind's.")
     return bool(columns)
-
-
-_INDEX_EXISTS = 1061
 
 
 def _demand(server: Server, name: str, otherwise: str) -> None:

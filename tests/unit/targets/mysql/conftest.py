@@ -48,6 +48,19 @@ def administrator(server: MariaDB, url: str) -> Sql:
     return run
 
 
+def poor(server: MariaDB, rights: str) -> str:
+    """The URL of a new database for a user of its own, who has those rights there and no others.
+
+    Its name is not that of the tests' other databases: MariaDB gives everybody every right in `test_…`.
+    """
+    name = f"bare_{server.next_name()}"
+    run = administrator(server, server.admin_url())
+    run(f"CREATE DATABASE {name}")
+    run(f"CREATE USER {name}@'%' IDENTIFIED BY 'poor'")
+    run(f"GRANT {rights} ON {name}.* TO {name}@'%'")
+    return f"mysql://{name}:poor@127.0.0.1:{server.port}/{name}"
+
+
 @pytest.fixture
 def setting(sql: Sql) -> Iterator[Setting]:
     """Change a setting of the server until the end of the test."""

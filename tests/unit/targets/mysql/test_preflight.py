@@ -10,7 +10,7 @@ from contextlib import suppress
 import pytest
 from tests.support.servers.mariadb import MariaDB
 from tests.support.servers.server import running
-from tests.unit.targets.mysql.conftest import Setting, Sql, administrator
+from tests.unit.targets.mysql.conftest import Setting, Sql, administrator, poor
 
 from rescind.domain.branch import BranchId, Protocol
 from rescind.errors import TargetRefused, TargetUnavailable
@@ -90,6 +90,15 @@ def test_setting_up_again_changes_nothing(target: MySQLTarget, sql: Sql) -> None
     assert sql("SHOW CREATE TABLE rescind_marker") == before
 
 
+def test_without_the_right_to_make_an_index_the_marker_table_has_its_index(mariadb: MariaDB) -> None:
+    url = poor(mariadb, "SELECT, INSERT, UPDATE, DELETE, CREATE")
+    target = MySQLTarget("default", database_url(url))
+    target.set_up()
+    indexes = "SELECT DISTINCT index_name FROM information_schema.statistics WHERE table_schema = DATABASE()"
+    found = administrator(mariadb, url)(indexes)
+    assert sorted(found) == [("PRIMARY",), ("rescind_marker_incarnation",)]
+
+
 def test_a_limit_of_the_binary_log_is_on_the_card(target: MySQLTarget) -> None:
     assert any("1,073,741,824 bytes (max_binlog_cache_size)" in warning for warning in target.capabilities().warnings)
 
@@ -124,8 +133,6 @@ def test_two_phase_may_be_switched_off(server: MariaDB, target: MySQLTarget) -> 
         (MARIA, None, None),
         (MARIA | {"wsrep_on": "ON"}, "Galera", "Galera"),
         (MYSQL, None, None),
-        (MYSQL | {"version": "8.0.29"}, "8.0.30", "8.0.30"),
-        (MYSQL | {"version": "8.0.29", "log_bin": "OFF"}, None, None),
         (MYSQL | {"aurora_version": "3.05.2"}, "Aurora", "Aurora"),
         (MYSQL | {"xa_detach_on_prepare": "OFF"}, None, "SET PERSIST xa_detach_on_prepare"),
     ],
@@ -148,6 +155,7 @@ def test_who_may_not_list_branches_gets_no_two_phase() -> None:
     [
         (MARIA | {"version": "5.5.5-10.4.32-MariaDB"}, TargetRefused, "10.4.32"),
         (MYSQL | {"version": "5.7.44-log"}, TargetRefused, "5.7.44"),
+        (MYSQL | {"version": "8.0.29", "log_bin": "OFF"}, TargetRefused, r"8.0.29 is too old: 8\.0\.30 or later"),
         (MYSQL | {"super_read_only": "ON"}, TargetUnavailable, "super_read_only"),
         (MYSQL | {"innodb_read_only": "ON"}, TargetUnavailable, "innodb_read_only"),
         (MYSQL | {"sync_binlog": "1000"}, TargetRefused, "sync_binlog=1000"),
