@@ -19,15 +19,16 @@ from celery.signals import worker_init, worker_process_init, worker_shutting_dow
 
 from rescind import failpoints
 from rescind.api.application import create_app
+from rescind.api.looks import Looks
 from rescind.api.server import serve
 from rescind.api.services import Services
 from rescind.broker.announcer import Announcer
 from rescind.broker.application import make_celery
 from rescind.broker.command import run_worker as run_celery_worker
-from rescind.broker.publisher import publisher
+from rescind.broker.publisher import ping, publisher
 from rescind.domain.task import Task
 from rescind.domain.upload import Upload
-from rescind.errors import BrokerUnavailable, ConfigurationError, RescindError
+from rescind.errors import ConfigurationError, RescindError
 from rescind.ledger import branches as ledger_branches
 from rescind.ledger import migrate as migration
 from rescind.ledger import transitions
@@ -206,7 +207,8 @@ def api_app(settings: Settings) -> Flask:
             uploads=core.uploads,
             outputs=core.outputs,
             submission=Submission(core.ledger, core.registry, announcer.announce),
-            readiness=partial(readiness, core, celery),
+            readiness=partial(_soon_ready, Looks(), core, celery),
+            broker_trouble=lambda: announcer.trouble,
         )
     )
 
@@ -226,23 +228,28 @@ def _check_before_forking(settings: Settings) -> None:
         migration.check(ledger)
 
 
-def readiness(core: Core, celery: Celery) -> dict[str, str | None]:
-    """Each part's reason for not being ready, or None."""
+def _soon_ready(looks: Looks, core: Core, celery: Celery) -> dict[str, str | None]:
+    """Each part's reason for not being ready, or None, in a short time."""
+    return looks.reasons(_readiness(core, celery))
+
+
+def _readiness(core: Core, celery: Celery) -> dict[str, Callable[[], str | None]]:
+    """How each part is asked why it is not ready."""
     checks: dict[str, Callable[[], Any]] = {
         "ledger": partial(migration.check, core.ledger),
-        "broker": partial(_ping, celery)
+        "broker": partial(ping, celery)
         if core.settings.broker()
         else partial(_writable, core.settings.home / "broker"),
         "uploads": partial(_writable, core.settings.uploads_directory()),
     }
     checks |= {f"target:{name}": target.preflight for name, target in core.targets.items()}
-    return {part: _reason(check) for part, check in checks.items()}
+    return {part: partial(_reason, check) for part, check in checks.items()}
 
 
 def checks(settings: Settings) -> dict[str, str | None]:
-    """The same, for `rescind doctor`."""
+    """Each part's reason for not being ready, or None, however long it takes to answer."""
     with closing(open_core(settings)) as core:
-        return readiness(core, _celery(settings))
+        return {part: reason() for part, reason in _readiness(core, _celery(settings)).items()}
 
 
 def _reason(check: Callable[[], Any]) -> str | None:
@@ -251,14 +258,6 @@ def _reason(check: Callable[[], Any]) -> str | None:
     except (RescindError, OSError) as error:
         return str(error)
     return None
-
-
-def _ping(celery: Celery) -> None:
-    try:
-        with celery.connection_for_write(connect_timeout=2.0) as connection:
-            connection.ensure_connection(max_retries=1, timeout=2.0)
-    except Exception as error:
-        raise BrokerUnavailable(f"The broker does not answer: {type(error).__name__}.") from error
 
 
 def _writable(directory: Path) -> None:

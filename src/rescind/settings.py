@@ -78,9 +78,9 @@ class Settings(BaseSettings):
     )
     two_phase: Literal["auto", "never"] = Field(
         "auto",
-        description="Commit on MySQL and MariaDB: two-phase where it can be, or `never`. With `never` such a target has "
-        "no two-phase commit at all: of several databases only one may be such, and `writers` and held commits are "
-        "refused there.",
+        description="Commit on MySQL and MariaDB: two-phase where it can be, or `never`. With `never` such a target "
+        "has no two-phase commit at all: of several databases only one may be such, and `writers` and held commits "
+        "are refused there.",
     )
     hold_seconds: int = Field(
         900, ge=1, le=86_400, description="How long a task with commit=manual is held, if its request does not say."

@@ -42,7 +42,7 @@ def check_tables(name: str, targets: Sequence[str], *, may_miss: bool) -> dict[s
     for target in targets:
         with suppress(TargetUnavailable, TargetBusy):
             try:
-                found[target] = services().catalog(target).table(name)
+                found[target] = services().table(name, target)
             except UnknownTable as error:
                 if not may_miss:
                     where = f" in target {target}" if len(targets) > 1 else ""

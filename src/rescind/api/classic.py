@@ -168,7 +168,7 @@ def _rows(num: str | None) -> int:
 def _our_table() -> Table | None:
     """The table `data`; None where it does not exist. Raises NotMadeHere where it is not ours."""
     try:
-        table = services().catalog().table(TABLE)
+        table = services().table(TABLE)
     except UnknownTable:
         return None
     with services().ledger.read() as connection:

@@ -8,6 +8,7 @@ from typing import Any
 from flask import url_for
 
 from rescind.api.problems import problem
+from rescind.api.services import services
 from rescind.domain.states import State
 from rescind.domain.task import Commit, Problem, Task
 from rescind.ledger.engine import now
@@ -50,7 +51,7 @@ def _optional(task: Task) -> dict[str, Any]:
     return {
         "commit": task.terms.commit if task.terms.commit is not Commit.auto else None,
         "dry_run": task.terms.dry_run or None,
-        "waiting_for": task.waiting_for or (A_PERSON if _is_held(task) else None),
+        "waiting_for": task.waiting_for or _waits_for(task),
         "hold": _hold(task) if task.state is State.prepared else None,
         "not_before": None if task.not_before is None else time(task.not_before),
         "protocol": task.protocol,
@@ -95,6 +96,13 @@ def _links(task: Task) -> dict[str, str]:
 def _is_held(task: Task) -> bool:
     """Whether it waits for a person."""
     return task.state is State.prepared and not task.stop_requested
+
+
+def _waits_for(task: Task) -> str | None:
+    """What nobody has written into the ledger: without a broker no worker would have been told of the task."""
+    if _is_held(task):
+        return A_PERSON
+    return services().broker_trouble() if task.state is State.queued else None
 
 
 def _hold(task: Task) -> dict[str, Any]:

@@ -45,7 +45,7 @@ class RowsQuery(TargetQuery):
 @blueprint.doc(responses=problems(404, 406, 409, 422) | accepts(NDJSON, CSV))
 def read(table: str, query: RowsQuery) -> Response:
     """Read rows from one snapshot, as JSON, NDJSON or CSV."""
-    found = services().catalog(query.target).table(table)
+    found = services().table(table, query.target)
     form = answers.media_type(JSON, NDJSON, CSV)
     after = None if query.cursor is None else _after(found, query.cursor)
     if query.limit is not None:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import TypeVar
 
 from flask import current_app
 
+from rescind.api.looks import Looks
+from rescind.domain.schema import Table
 from rescind.errors import InvalidArguments
 from rescind.ledger.engine import Ledger
 from rescind.settings import DEFAULT_TARGET, Settings
@@ -18,10 +21,15 @@ from rescind.uploads.store import UploadStore
 
 EXTENSION = "rescind"
 
+Found = TypeVar("Found")
+
 
 @dataclass(frozen=True)
 class Services:
-    """The parts that requests use. `readiness` answers, for each part, None or why it is not ready."""
+    """The parts that requests use. `readiness` answers, for each part, None or why it is not ready.
+
+    `broker_trouble` says why no announcement can be made at present, and None where nothing is known of that.
+    """
 
     settings: Settings
     ledger: Ledger
@@ -31,6 +39,17 @@ class Services:
     outputs: OutputStore
     submission: Submission
     readiness: Callable[[], dict[str, str | None]]
+    broker_trouble: Callable[[], str | None] = lambda: None
+    looks: Looks = field(default_factory=Looks)
+
+    def table(self, name: str, target: str | None = None) -> Table:
+        """The table as a short look finds it. Raises UnknownTable, TargetUnavailable, InvalidArguments."""
+        return self.look(target, lambda found: found.catalog().table(name))
+
+    def look(self, target: str | None, at: Callable[[Target], Found]) -> Found:
+        """What is found at the target, or at `default`, in a short time. Raises TargetUnavailable, InvalidArguments."""
+        found = self.target(target or DEFAULT_TARGET, "target")
+        return self.looks.at(f"Target {found.name}", lambda: at(found))
 
     def catalog(self, target: str | None = None) -> Catalog:
         """Reads of the target, or of `default`. Raises InvalidArguments where there is none of that name."""

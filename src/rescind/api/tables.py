@@ -27,7 +27,7 @@ blueprint = APIBlueprint("tables", __name__, url_prefix="/v1", tag="Tables")
 @blueprint.doc(responses=problems())
 def names(query: TargetQuery) -> Response:
     """List the tables."""
-    return answers.document({"tables": services().catalog(query.target).tables()})
+    return answers.document({"tables": services().look(query.target, lambda found: found.catalog().tables())})
 
 
 @blueprint.get("/tables/<path:table>")
@@ -36,7 +36,7 @@ def names(query: TargetQuery) -> Response:
 @blueprint.doc(responses=problems(404))
 def show(table: str, query: TargetQuery) -> Response:
     """Show a table's columns."""
-    found = services().catalog(query.target).table(table)
+    found = services().table(table, query.target)
     return answers.document(
         {
             "name": found.name,
@@ -52,6 +52,7 @@ def show(table: str, query: TargetQuery) -> Response:
 @blueprint.doc(responses=problems(404))
 def count(table: str, query: TargetQuery) -> Response:
     """Count a table's rows."""
+    services().table(table, query.target)  # a database that is silent is found out before the long work
     return answers.document({"count": services().catalog(query.target).count(table)})
 
 
@@ -96,8 +97,12 @@ def _bound(column: Column, number: int | None) -> int | str | None:
     return limit_text(column.type, number)
 
 
+def _card(target: Target) -> dict[str, Any]:
+    return target.capabilities().document()
+
+
 def _target(target: Target) -> dict[str, Any]:
     try:
-        return {"name": target.name, "capabilities": target.capabilities().document()}
+        return {"name": target.name, "capabilities": services().look(target.name, _card)}
     except TargetError as error:
         return {"name": target.name, "error": problem(error.code, str(error), error.advice, error.details())}

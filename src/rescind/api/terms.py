@@ -13,6 +13,7 @@ from rescind.api.query import Flag, Number, Query
 from rescind.api.services import services
 from rescind.domain.task import Commit, Terms
 from rescind.errors import InvalidArguments, TargetBusy, TargetRefused, TargetUnavailable
+from rescind.targets.target import Target
 from rescind.tasks.transactional import TaskDefinition
 from rescind.transaction import preflight
 
@@ -93,7 +94,10 @@ def check_commit(definition: TaskDefinition, args: dict[str, Any], wanted: Wante
     branches = definition.branches(args, wanted.targets)
     with suppress(TargetUnavailable, TargetBusy):
         try:
-            preflight.plan([services().target(name, "targets") for name in branches], wanted.terms)
+            found = [services().target(name, "targets") for name in branches]
+            for name in dict.fromkeys(branches):  # a server that is silent is not asked by the plan, which would wait
+                services().look(name, Target.capabilities)
+            preflight.plan(found, wanted.terms)
         except TargetRefused as error:
             raise wrong(_at_fault(branches, definition, wanted.terms), str(error).rstrip(".")) from error
     return tuple(dict.fromkeys(branches))

@@ -30,6 +30,7 @@ class Announcer:
         self._mark = mark
         self._capacity = capacity
         self._thread: threading.Thread | None = None
+        self.trouble: str | None = None  #: why the last try failed; None where it did not
         self._reset()
         reset = weakref.WeakMethod(self._reset)  # the interpreter keeps for ever what is registered with it
 
@@ -106,7 +107,9 @@ class Announcer:
         except Exception as error:
             if not known:
                 log.warning("announce.failed", task=task_id, error=str(error))
+            self.trouble = str(error)
             return False
+        self.trouble = None
         try:
             failpoints.hit("announce.before_mark")
             self._mark(task_id)

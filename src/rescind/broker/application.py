@@ -11,6 +11,7 @@ from celery import Celery
 from kombu.entity import Queue
 
 from rescind.broker.announcement import QUEUE, WAKE
+from rescind.errors import ConfigurationError
 
 CLASSIC = "classic"
 #: The queue by its type. RabbitMQ cannot change a queue's type, and refuses whoever expects another, so each type has
@@ -65,11 +66,14 @@ def make_celery(
     `queue_type`: what RabbitMQ makes of our queue, `classic` or `quorum`. Both are durable. A quorum queue is worth
     its cost in a cluster only: what a classic one loses with its node costs a sweep.
     `wake` is the body of the only task; it is given the id that was announced, which is a hint and no more. Without
-    it the application can publish, and a worker that runs it does nothing.
+    it the application can publish, and a worker that runs it does nothing. Raises ConfigurationError for a URL that
+    nothing here can connect to, whatever may listen there.
     """
     app = Celery("rescind", set_as_current=False, fixups=())
     app.conf.update(_SETTINGS)
     app.conf.update(_external(broker, queue_type) if broker else _embedded(home))
+    if broker:
+        _expect_transport(app)
     for name in ("celery.worker.strategy", "celery.app.trace"):
         # Two lines per wake-up, which say less than ours, cost half the throughput.
         logging.getLogger(name).setLevel(logging.WARNING)
@@ -81,6 +85,22 @@ def make_celery(
             wake(task_id)
 
     return app
+
+
+def _expect_transport(app: Celery) -> None:
+    """See that the URL's scheme is known and its library is installed; nothing is connected.
+
+    A worker would find out at its start, and be started again for ever.
+    """
+    try:
+        _ = app.connection_for_write().transport
+    except Exception as error:  # whatever each transport raises; the URL is left out: it may hold a password
+        what = str(error.args[0] if error.args else error).rstrip(".")
+        if isinstance(error, ImportError | AttributeError):  # kombu looks into a library that is not there
+            what = "the library for such a broker is not installed"
+        raise ConfigurationError(
+            f"CELERY_BROKER_URL cannot be used: {what}. Rescind is made for RabbitMQ, amqp://…"
+        ) from None
 
 
 def _external(url: str, queue_type: str) -> dict[str, Any]:

@@ -29,6 +29,15 @@ def publisher(app: Celery) -> Callable[[str], None]:
     return _Publisher(app).publish
 
 
+def ping(app: Celery) -> None:
+    """Connect once. Raises BrokerUnavailable."""
+    try:
+        with app.connection_for_write(connect_timeout=CONNECT_SECONDS) as connection:
+            connection.ensure_connection(max_retries=1, timeout=CONNECT_SECONDS)
+    except _FAILURES as error:
+        raise BrokerUnavailable(f"The broker does not answer: {error}.") from error
+
+
 class _Publisher:
     """One connection per process, made when it is needed."""
 

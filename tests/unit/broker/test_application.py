@@ -11,7 +11,7 @@ from rescind.broker.announcement import WAKE
 from rescind.broker.application import make_celery
 from rescind.broker.command import node_name, worker_arguments
 from rescind.broker.publisher import publisher
-from rescind.errors import BrokerUnavailable
+from rescind.errors import BrokerUnavailable, ConfigurationError
 
 
 def test_without_a_url_the_broker_is_the_embedded_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -28,6 +28,13 @@ def test_with_a_url_the_broker_is_that_one(tmp_path: Path, monkeypatch: pytest.M
     connection = make_celery("amqp://user:word@here:5673/host", tmp_path).connection_for_read()
     assert (connection.transport_cls, connection.hostname, connection.port) == ("amqp", "here", 5673)
     assert connection.transport_options["confirm_publish"] is True
+
+
+@pytest.mark.parametrize("url", ["redis://me:secret@here/0", "nosuch://me:secret@here", "amqp://me:secret@here:port/"])
+def test_a_url_that_nothing_here_can_use_is_refused_at_the_start(tmp_path: Path, url: str) -> None:
+    with pytest.raises(ConfigurationError, match="CELERY_BROKER_URL cannot be used") as refused:
+        make_celery(url, tmp_path)
+    assert "secret" not in str(refused.value)
 
 
 def test_a_wake_up_calls_the_body_with_the_id(tmp_path: Path) -> None:
