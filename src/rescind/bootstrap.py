@@ -118,6 +118,7 @@ def migrate(settings: Settings) -> None:
     One that was used is only looked at: if its file is missing now, a disk is not mounted, and an empty file in
     its place would prove that committed work never happened.
     """
+    _celery(settings)  # `up` begins with this: a broker that no process could use is refused before they start
     with closing(open_core(settings)) as core:
         migration.migrate(core.ledger)
         for target in core.targets.values():

@@ -33,7 +33,7 @@ def ping(app: Celery) -> None:
     """Connect once. Raises BrokerUnavailable."""
     try:
         with app.connection_for_write(connect_timeout=CONNECT_SECONDS) as connection:
-            connection.ensure_connection(max_retries=1, timeout=CONNECT_SECONDS)
+            connection.ensure_connection(max_retries=1, interval_start=0, timeout=CONNECT_SECONDS)
     except _FAILURES as error:
         raise BrokerUnavailable(f"The broker does not answer: {error}.") from error
 

@@ -9,7 +9,7 @@ import os
 import socket
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Annotated
@@ -25,6 +25,7 @@ from rescind.worker.supervisor import Supervisor
 
 PORT_PATIENCE_SECONDS = 1.0  #: a service that was just killed may still be giving its port back
 HEALTH_SECONDS = 0.5
+READY_SECONDS = 5.0  #: the API itself asks for two
 
 
 def up(
@@ -47,7 +48,13 @@ def up(
             _command("migrate", settings.home), _commands(settings, port), settings.home / "logs", _say
         )
         announce = _announcement(settings, port, json)
-        return supervisor.run(lambda: _healthy(settings.host, port), announce, tail=verbose)
+
+        def ready() -> None:
+            announce()
+            for line in _not_ready(settings.host, port):
+                _say(line)
+
+        return supervisor.run(lambda: _healthy(settings.host, port), ready, tail=verbose)
 
 
 def _commands(settings: Settings, port: int) -> tuple[Command, ...]:
@@ -101,6 +108,21 @@ def _healthy(host: str, port: int) -> bool:
             return connection.getresponse().status == http.client.OK
         except (OSError, http.client.HTTPException):
             return False
+
+
+def _not_ready(host: str, port: int) -> Iterator[str]:
+    """What the service still waits for, in words: it is up, and accepts work, all the same."""
+    connection = http.client.HTTPConnection(_reachable(host), port, timeout=READY_SECONDS)
+    with closing(connection):
+        try:
+            connection.request("GET", "/readyz")
+            parts = json_module.loads(connection.getresponse().read())["parts"]
+        except (OSError, http.client.HTTPException, ValueError, KeyError):
+            return  # an API that has just ended again is told of by the supervisor
+    missing = {part: reason for part, reason in parts.items() if reason != "ok"}
+    yield from (f"not ready: {part}: {reason}" for part, reason in missing.items())
+    if missing:
+        yield "Work is accepted, and begins by itself when these answer; `rescind doctor` says what helps."
 
 
 def _reachable(host: str) -> str:
