@@ -14,7 +14,7 @@ from rescind.domain.schema import Table
 from rescind.errors import TargetConflict, TargetRefused, TransactionBroken, UnknownColumn
 from rescind.targets import marker
 from rescind.targets.guarded import GuardedConnection
-from rescind.targets.postgresql import relations, sql
+from rescind.targets.postgresql import reach, relations, sql
 from rescind.targets.postgresql.columns import read as read_columns
 from rescind.targets.postgresql.failures import TAKEN, translated
 from rescind.targets.postgresql.guard import BranchConnection
@@ -46,6 +46,7 @@ class PostgreSQLBranch:
         self._connection = connection
         self._guard = StatementGuard("postgres")
         self._checked: set[TableName] = set()
+        self._reach: reach.Reach | None = None
         self._transaction = ""
         self._marked = False
         self._prepare_sent = False
@@ -60,7 +61,7 @@ class PostgreSQLBranch:
             cursor.execute("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE")
             self._transaction = _number(cursor)
             self._connection.begun = True
-            self._connection.check_tables = self._check_tables
+            self._connection.check_reach = self._check_reach
 
     def connection(self) -> sa.Connection:
         """The transaction for the task's own statements, each of them looked at before it is sent."""
@@ -192,12 +193,14 @@ class PostgreSQLBranch:
         if cursor.statusmessage != tag:
             raise TransactionBroken(f"{tag} of {self.id} was answered by {cursor.statusmessage}.")
 
-    def _check_tables(self, tables: Iterable[TableName]) -> None:
-        """PROTOCOL R11 for the tables that a task's own statement writes to."""
-        new = set(tables) - self._checked
-        if not new or self._connection.info.transaction_status is TransactionStatus.INERROR:
+    def _check_reach(self, statement: str, tables: Iterable[TableName]) -> None:
+        """PROTOCOL R11 for the tables that a task's own statement writes to, and for the functions that it calls."""
+        if self._connection.info.transaction_status is TransactionStatus.INERROR:
             return
         cursor = psycopg.Cursor(self._connection)
+        self._reach = self._reach or reach.read(cursor)
+        relations.check_functions(statement, self._reach)
+        new = set(tables) - self._checked
         for name in new:
             found = relations.find(cursor, name)
             if found is not None:  # otherwise the statement itself will say so

@@ -28,7 +28,7 @@ class BranchConnection(Connection):
         super().__init__(*args, **kwargs)
         self.cursor_factory = _GuardedCursor
         self.server_cursor_factory = _GuardedServerCursor
-        self.check_tables: Callable[[Iterable[TableName]], None] = _pass  # the branch has its own: PROTOCOL R11
+        self.check_reach: Callable[[str, Iterable[TableName]], None] = _pass  # the branch has its own: PROTOCOL R11
 
     def expect_alive(self) -> None:
         """Raise TargetConflict after a cancel, which would not see what is begun then; TransactionBroken.
@@ -48,7 +48,7 @@ class BranchConnection(Connection):
             text = text.decode() if isinstance(text, bytes) else text
             if not isinstance(text, str):
                 self.guard.refuse(f"a statement of type {type(query).__name__}")
-            self.check_tables(self.guard.look(text, parameters))
+            self.check_reach(text, self.guard.look(text, parameters))
 
     def commit(self) -> None:
         self._end("commit()", super().commit)
@@ -74,8 +74,8 @@ class BranchConnection(Connection):
         return verb(*args, **kwargs)
 
 
-def _pass(tables: Iterable[TableName]) -> None:
-    """Nothing is known of them."""
+def _pass(statement: str, tables: Iterable[TableName]) -> None:
+    """Nothing is known of it."""
 
 
 class _Looking:

@@ -10,6 +10,7 @@ import psycopg
 
 from rescind.domain.schema import hidden
 from rescind.errors import TargetRefused, UnknownTable
+from rescind.targets.postgresql import reach
 from rescind.targets.postgresql.sql import quote
 
 Cursor = psycopg.Cursor[Any]
@@ -24,6 +25,7 @@ _KINDS = {
     "c": "a type",
     "t": "a system table",
 }
+_ONLY = "only logged, ordinary tables are written to"
 _TABLES = ("r", "p")  #: ordinary and partitioned
 _SYSTEM = ("pg_catalog", "information_schema", "pg_toast")
 
@@ -45,7 +47,7 @@ WITH RECURSIVE reached(oid) AS (
         WHERE contype = 'f' AND (confdeltype IN ('c', 'n', 'd') OR confupdtype IN ('c', 'n', 'd'))
     ) AS step ON step.origin = reached.oid
 )
-SELECT n.nspname, c.relname, c.relkind::text, c.relpersistence::text, c.relhasrules
+SELECT c.oid, n.nspname, c.relname, c.relkind::text, c.relpersistence::text, c.relhasrules
 FROM reached JOIN pg_catalog.pg_class c USING (oid) JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 ORDER BY n.nspname, c.relname
 """
@@ -102,10 +104,19 @@ def to_be_written(cursor: Cursor, name: str) -> Relation:
 
 def check(cursor: Cursor, relation: Relation) -> None:
     """See that all that a write to it reaches is rolled back with it. Raises TargetRefused naming what is not."""
-    for schema, name, kind, persistence, has_rules in cursor.execute(_REACHED, [relation.oid]).fetchall():
+    tables = cursor.execute(_REACHED, [relation.oid]).fetchall()
+    for _, schema, name, kind, persistence, has_rules in tables:
         if reason := _refusal(schema, kind, persistence, has_rules):
             reached = "" if (schema, name) == (relation.schema, relation.name) else f", which {relation.name} reaches,"
-            raise TargetRefused(f"{schema}.{name}{reached} is {reason}: only logged, ordinary tables are written to.")
+            raise TargetRefused(f"{schema}.{name}{reached} is {reason}: {_ONLY}.")
+    if unsafe := reach.read(cursor).of_tables({oid for oid, *_ in tables}):
+        raise TargetRefused(f"Triggers, defaults or functions of {relation.name} reach {unsafe}: {_ONLY}.")
+
+
+def check_functions(statement: str, known: reach.Reach) -> None:
+    """See that what the statement calls is rolled back with it. Raises TargetRefused naming what is not."""
+    if unsafe := known.of_statement(statement):
+        raise TargetRefused(f"A function that is called here reaches {unsafe}: {_ONLY}.")
 
 
 def _refusal(schema: str, kind: str, persistence: str, has_rules: bool) -> str | None:
