@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import pymysql
@@ -21,14 +21,15 @@ _REGISTER = "A new target is registered with `rescind migrate`."
 #: binary log on.
 _OLDEST = {True: (10, 5), False: (8, 0, 30)}
 _UNLIMITED = 2**63
+_READ_ONLY = ("read_only", "super_read_only", "innodb_read_only")  #: MariaDB has not all of them
 
 _NAMES = (
-    "version", "version_comment", "innodb_flush_log_at_trx_commit", "log_bin", "sync_binlog", "read_only",
-    "super_read_only", "innodb_read_only", "local_infile", "wsrep_on", "aurora_version", "xa_detach_on_prepare",
-    "max_binlog_cache_size", "group_replication_transaction_size_limit", "wsrep_max_ws_size", "max_allowed_packet",
-    "lower_case_table_names",
+    "version", "version_comment", "innodb_flush_log_at_trx_commit", "log_bin", "sync_binlog", "local_infile",
+    "wsrep_on", "aurora_version", "xa_detach_on_prepare", "max_binlog_cache_size",
+    "group_replication_transaction_size_limit", "wsrep_max_ws_size", "max_allowed_packet", "lower_case_table_names",
+    *_READ_ONLY,
 )  # fmt: skip
-_VARIABLES = f"SHOW GLOBAL VARIABLES WHERE variable_name IN ({', '.join(map(repr, _NAMES))})"
+_VARIABLES = "SHOW GLOBAL VARIABLES WHERE variable_name IN ({})"
 _COLUMNS = """SELECT column_name FROM information_schema.columns WHERE table_schema = DATABASE() AND table_name = %s"""
 _ENGINE = "SELECT engine FROM information_schema.tables WHERE table_schema = DATABASE() AND table_name = %s"
 
@@ -90,7 +91,7 @@ class Server:
 def look(connection: Connection) -> Server:
     """Ask the server. Raises pymysql.Error, TargetRefused for a proxy."""
     refuse_proxy(connection)
-    variables = {str(name).lower(): str(value) for name, value in run(connection, _VARIABLES)}
+    variables = _variables(connection, _NAMES)
     may_list = _may(connection, "XA RECOVER", XA_RECOVER_DENIED)
     sees = _may(connection, "SELECT 1 FROM information_schema.innodb_trx LIMIT 1", ACCESS_DENIED)
     return Server(variables, may_list, sees)
@@ -116,12 +117,15 @@ def check(server: Server) -> None:
     oldest = _OLDEST[server.maria]
     if server.release < oldest:
         raise TargetRefused(f"{server.product} is too old: {'.'.join(map(str, oldest))} or later is needed.")
-    for name in ("read_only", "super_read_only", "innodb_read_only"):
-        if server.on(name) or server.variables.get(name, "").upper() in ("NO_LOCK", "NO_LOCK_NO_ADMIN"):
-            raise TargetUnavailable(f"{server.product} may only be read ({name} is ON): is it a replica?")
+    _refuse_replica(server.variables)
     _demand(server, "innodb_flush_log_at_trx_commit", "a commit may be lost in a crash")
     if server.on("log_bin"):
         _demand(server, "sync_binlog", "with the binary log on a crash may take back what was committed")
+
+
+def expect_primary(connection: Connection) -> None:
+    """A replica lags: what it does not show, marker or prepared branch, may be there. Raises TargetUnavailable."""
+    _refuse_replica(_variables(connection, _READ_ONLY))
 
 
 def set_up(connection: Connection) -> None:
@@ -148,6 +152,19 @@ def has_marker_table(connection: Connection) -> bool:
     if columns and columns != {column.name for column in marker.marker.columns}:
         raise TargetRefused(f"The database has a table {marker.NAME} which is not Rescind's.")
     return bool(columns)
+
+
+def _variables(connection: Connection, names: Sequence[str]) -> dict[str, str]:
+    """The values of the server's own settings by lower-case name."""
+    statement = _VARIABLES.format(", ".join(map(repr, names)))
+    return {str(name).lower(): str(value) for name, value in run(connection, statement)}
+
+
+def _refuse_replica(variables: Mapping[str, str]) -> None:
+    for name in _READ_ONLY:
+        value = variables.get(name, "OFF").upper()
+        if value not in ("OFF", "0"):  # MariaDB 12 knows degrees of it
+            raise TargetUnavailable(f"The server may only be read ({name} is {value}): is it a replica?")
 
 
 def _demand(server: Server, name: str, otherwise: str) -> None:

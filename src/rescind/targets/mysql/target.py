@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, Literal
+from typing import Literal
 
 import pymysql
 import sqlalchemy as sa
@@ -183,12 +183,20 @@ class MySQLTarget:
     def _listed(self, ledger: str) -> list[BranchId]:
         """Raises TargetRefused without the right XA_RECOVER_ADMIN of MySQL 8."""
         with self._control() as connection:
+            preflight.expect_primary(connection)
             rows = run(connection, "XA RECOVER")
         found = (parse(gtrid, bqual, data) for _, gtrid, bqual, data in rows)
         return sorted(branch for branch in found if branch is not None and branch.ledger == ledger)
 
-    def _connect(self) -> Any:
-        return open_session(self._address.arguments)
+    def _connect(self) -> Connection:
+        """For markers, which are read and written on the primary only."""
+        connection = open_session(self._address.arguments)
+        try:
+            preflight.expect_primary(connection)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
 
     @contextmanager
     def _transaction(self) -> Iterator[sa.Connection]:

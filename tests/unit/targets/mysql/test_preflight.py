@@ -62,6 +62,23 @@ def test_a_server_that_may_only_be_read_is_waited_for(target: MySQLTarget, setti
         target.preflight()
 
 
+def test_nothing_is_proven_by_a_server_that_may_only_be_read(
+    target: MySQLTarget, setting: Setting, identity: BranchId
+) -> None:
+    """A replica lags: a branch that it does not list and a marker that it does not show may be there."""
+    setting("read_only", "1")
+    for proof in (
+        lambda: target.markers(identity.ledger, identity.task),
+        lambda: target.list_prepared(identity.ledger),
+        lambda: target.seen_prepared(identity.ledger),
+        lambda: target.newest_incarnation(identity.ledger),
+        lambda: target.insert_tombstone(identity),
+        lambda: target.forget(identity.ledger, identity.task),
+    ):
+        with pytest.raises(TargetUnavailable, match="is it a replica"):
+            proof()
+
+
 def test_without_a_marker_table_nothing_is_proven(target: MySQLTarget, sql: Sql) -> None:
     sql("DROP TABLE rescind_marker")
     with pytest.raises(TargetUnavailable, match="rescind migrate"):
