@@ -48,6 +48,10 @@ class Rogue:
         self._listener.close()
         self._thread.join(10)
 
+    def answer(self, query: bytes) -> bytes:
+        """What it says to a query that is no theft."""
+        return OK
+
     def _serve(self) -> None:
         try:
             while True:
@@ -64,7 +68,7 @@ class Rogue:
         self._send(victim, 2, OK)
         while query := self._read(file):
             if not self._theft(query):
-                self._send(victim, 1, OK)
+                self._send(victim, 1, self.answer(query))
                 continue
             self._send(victim, 1, self._demand)
             packets = 2
