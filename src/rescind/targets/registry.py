@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Literal
@@ -15,12 +16,15 @@ from rescind.urls import database_url
 
 TwoPhase = Literal["auto", "never"]
 
+ABSENT_SECONDS = 30.0  #: for how long a target that did not answer is not asked again whether it takes several writers
+
 
 class TargetRegistry(Mapping[str, Target]):
     """Targets by their lower-case name. Not to be carried over a fork."""
 
     def __init__(self, targets: Mapping[str, Target]) -> None:
         self._targets = dict(targets)
+        self._absent_until: dict[str, float] = {}
 
     def __getitem__(self, name: str) -> Target:
         """Raises TargetUnavailable for a name that no setting mentions: an older setting may have had it."""
@@ -38,20 +42,25 @@ class TargetRegistry(Mapping[str, Target]):
         return len(self._targets)
 
     def exclusive(self) -> frozenset[str]:
-        """Names of the targets that have room for one writer at a time; those that do not answer among them."""
-        return frozenset(name for name, target in self._targets.items() if not _takes_several(target))
+        """Names of the targets that have room for one writer at a time; those that do not answer among them.
+
+        May take long where a server hangs: it is asked once in ABSENT_SECONDS, or every claim would wait for it.
+        """
+        return frozenset(name for name in self._targets if not self._takes_several(name))
 
     def close(self) -> None:
         """Let go of every connection that is not a branch's."""
         for target in self._targets.values():
             target.close()
 
-
-def _takes_several(target: Target) -> bool:
-    try:
-        return bool(target.capabilities().parallel_writers)
-    except TargetUnavailable:
-        return False
+    def _takes_several(self, name: str) -> bool:
+        if time.monotonic() < self._absent_until.get(name, 0.0):
+            return False
+        try:
+            return bool(self._targets[name].capabilities().parallel_writers)
+        except TargetUnavailable:
+            self._absent_until[name] = time.monotonic() + ABSENT_SECONDS
+            return False
 
 
 def open_targets(urls: Mapping[str, str], two_phase: TwoPhase = "auto") -> TargetRegistry:

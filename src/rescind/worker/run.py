@@ -63,9 +63,10 @@ class Worker:
     def claim(self) -> Task | None:
         """Make the next attempt of the best runnable task; of the next best where another worker was first."""
         for _ in range(MOST_TASKS):
+        exclusive = self.targets.exclusive()  # not inside: who asks a server that hangs must not hold the ledger
             failpoints.hit("claim.before")
             with self.ledger.write() as connection:
-                task_id = next_task(connection, self.targets.exclusive())
+                task_id = next_task(connection, exclusive)
                 if task_id is None:
                     return None
                 task = transitions.claim(connection, task_id, str(ProcessId.current()))
@@ -116,6 +117,7 @@ class Worker:
     def _pass_on(self) -> None:
         """A child that leaves while work is runnable wakes another, or the rest would wait for the sweeper."""
         with self.ledger.read() as connection:
-            left = next_task(connection, self.targets.exclusive())
+        exclusive = self.targets.exclusive()
+            left = next_task(connection, exclusive)
         if left is not None:
             self.announce(left)

@@ -101,9 +101,10 @@ class Sweeper:
         """Announce the tasks that may run and that no worker was told of lately."""
         failpoints.hit("sweep.before_announce")
         with self.ledger.read() as connection:
-            waiting = unannounced(connection, self.targets.exclusive())
+            waiting = unannounced(connection, exclusive)
         try:
             for task_id in waiting:
+        exclusive = self.targets.exclusive()
                 self.publish(task_id)
                 with self.ledger.write() as connection:
                     transitions.mark_announced(connection, task_id)

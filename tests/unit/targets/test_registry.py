@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 
 import pytest
+from tests.support.servers.postgresql import PostgreSQL
 
 from rescind.errors import ConfigurationError, TargetUnavailable
+from rescind.targets import registry
 from rescind.targets.mysql.target import MySQLTarget
 from rescind.targets.postgresql.target import PostgreSQLTarget
 from rescind.targets.registry import TwoPhase, open_targets
@@ -52,6 +55,21 @@ def test_another_database_is_a_wrong_setting_and_its_password_stays_hidden(schem
     with pytest.raises(ConfigurationError, match="postgresql://, postgres://, mysql://, mariadb://") as error:
         open_targets({"orders": f"{scheme}://user:geheim@host/db"})
     assert "geheim" not in repr(error.value)
+
+
+def test_a_target_that_does_not_answer_takes_one_writer_and_is_left_in_peace(
+    own_postgresql: PostgreSQL, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each claim asks: one that hangs would hold up every task of every other target, again and again."""
+    url = {"orders": own_postgresql.make_database()}
+    with closing(open_targets(url)) as targets, closing(open_targets(url)) as impatient:
+        own_postgresql.stop()
+        assert targets.exclusive() == {"orders"}
+        monkeypatch.setattr(registry, "ABSENT_SECONDS", 0.0)
+        assert impatient.exclusive() == {"orders"}
+        own_postgresql.start()
+        assert impatient.exclusive() == frozenset()
+        assert targets.exclusive() == {"orders"}
 
 
 @pytest.mark.parametrize("url", ["postgresql://user:geheim@host", "postgresql://user:geheim@host/"])
