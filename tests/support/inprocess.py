@@ -8,10 +8,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import text
+from sqlalchemy import text, update
 
 from rescind import bootstrap
 from rescind.domain.task import Task
+from rescind.ledger import tables
 from rescind.ledger.engine import Ledger
 from rescind.settings import Settings, load
 from rescind.tasks.submission import Submission
@@ -47,6 +48,11 @@ class InProcess:
 
     def get(self, task_id: str) -> Task:
         return self.submission.get(task_id)
+
+    def wait_no_longer(self, task_id: str) -> None:
+        """Let the pause before the next attempt be over."""
+        with self.core.ledger.write() as connection:
+            connection.execute(update(tables.task).where(tables.task.c.id == task_id).values(not_before=None))
 
     def sql(self, statement: str) -> list[Any]:
         """Rows from a fresh connection to the target, committed if it writes."""

@@ -75,3 +75,39 @@ def returns_a_set(tx: Transaction) -> set[int]:
     """Write, then return what is not JSON."""
     tx.connection().execute(INSERT)
     return {1, 2}
+
+
+@transactional(name="returns-much")
+def returns_much(tx: Transaction, characters: int) -> str:
+    """Write, then return a long text."""
+    tx.connection().execute(INSERT)
+    return "x" * characters
+
+
+@transactional(name="raises-much")
+def raises_much(tx: Transaction, characters: int) -> None:
+    """Write, then fail with a long text."""
+    tx.connection().execute(INSERT)
+    raise ValueError("x" * characters)
+
+
+@transactional(name="writes-much")
+def writes_much(tx: Transaction, characters: int) -> None:
+    """Write a row, and then a statement that is as long as is said."""
+    tx.connection().execute(INSERT)
+    tx.connection().execute(text("INSERT INTO orders (day) VALUES (:day)"), {"day": "x" * characters})
+
+
+@transactional(name="misspells")
+def misspells(tx: Transaction, statement: str, secret: str) -> None:
+    """Run a statement that the database cannot, with a value of somebody's."""
+    tx.connection().execute(text(statement), {"secret": secret})
+
+
+@transactional(name="quotes-an-error")
+def quotes_an_error(tx: Transaction, statement: str, secret: str) -> None:
+    """Pass the words of the database's error on, as SQLAlchemy puts them."""
+    try:
+        tx.connection().execute(text(statement), {"secret": secret})
+    except DatabaseError as error:
+        raise RuntimeError(str(error)) from error

@@ -13,7 +13,13 @@ from rescind.domain.branch import BranchId, Protocol
 from rescind.domain.receipt import Draft
 from rescind.domain.states import State
 from rescind.domain.task import Commit, Problem, Progress, Task
-from rescind.errors import Contradiction, Fenced, LedgerUnavailable, RescindError, Retry, RowsRejected
+from rescind.errors import (
+    Contradiction,
+    Fenced,
+    LedgerUnavailable,
+    RescindError,
+    RowsRejected,
+)
 from rescind.ledger import branches as ledger_branches
 from rescind.ledger import rejects, tasks, transitions
 from rescind.ledger.engine import Ledger
@@ -21,6 +27,7 @@ from rescind.targets.target import Target
 from rescind.telemetry.logs import log
 from rescind.transaction import preflight
 from rescind.transaction.control import Control
+from rescind.transaction.problem import problem_of
 from rescind.transaction.recovery import COMMIT_REFUSED, Recovery
 from rescind.transaction.work import Work
 
@@ -139,8 +146,8 @@ class Coordinator:
         try:
             work.commit()
         except Exception as error:
-            log.warning("commit.no-answer", task=task.id, attempt=task.attempt, error=str(error))
             refusal = problem_of(error)
+            log.warning("commit.no-answer", task=task.id, attempt=task.attempt, error=refusal.detail)
         ended = work.close()
         try:
             return self._recovery.commit(task, ended, refusal)
@@ -153,12 +160,13 @@ class Coordinator:
 
     def _take_back(self, task: Task, work: Work | None, error: BaseException) -> State | None:
         """Step 10: first the mark in the ledger, then the rollback; never the other way round (PROTOCOL R1)."""
-        log.info("attempt.ended", task=task.id, attempt=task.attempt, error=str(error), code=problem_of(error).code)
+        problem = problem_of(error)
+        log.info("attempt.ended", task=task.id, attempt=task.attempt, error=problem.detail, code=problem.code)
         try:
             if isinstance(error, Contradiction):
                 return self._recovery.hazard(task, error)
             failpoints.hit("abort.before_mark")
-            marked = self._mark_aborting(task, error)
+            marked = self._mark_aborting(task, error, problem)
             failpoints.hit("abort.after_mark")
             return self._undo(marked, work) if marked else self._leave(task, work)
         except RescindError as left:
@@ -176,12 +184,12 @@ class Coordinator:
             self._mark_ended(work.close())
         return self._recovery.abort(task)
 
-    def _mark_aborting(self, task: Task, error: BaseException) -> Task | None:
+    def _mark_aborting(self, task: Task, error: BaseException, problem: Problem) -> Task | None:
         """The task as it is aborting, or None where the ledger says otherwise. Asks until it is answered."""
         while True:
             try:
                 with self._ledger.write() as connection:
-                    moved = transitions.begin_abort(connection, task, State.running, problem_of(error))
+                    moved = transitions.begin_abort(connection, task, State.running, problem)
                     if moved and isinstance(error, RowsRejected):  # a zombie's rejects are not the task's any more
                         rejects.replace(connection, task.id, error.rejects)
                     current = tasks.get(connection, task.id)
@@ -201,15 +209,3 @@ class Coordinator:
         with self._ledger.write() as connection:
             for branch in ended:
                 ledger_branches.mark_ended(connection, branch)
-
-
-def problem_of(error: BaseException) -> Problem:
-    """What the task document says of an error. Whatever is not ours is a fault in the task or in Rescind."""
-    if isinstance(error, RescindError):
-        return Problem(error.code, str(error), error.advice, error.retry, error.details())
-    if isinstance(error, MemoryError):
-        return Problem("out-of-memory", "The worker ran out of memory.", "Give the worker more.", Retry.counted)
-    if isinstance(error, KeyboardInterrupt | SystemExit):
-        return Problem("shutting-down", "The worker was told to leave.", "Nothing is to be done.", Retry.free)
-    detail = f"{type(error).__name__}: {error}"
-    return Problem("internal-error", detail, RescindError.advice, Retry.counted)

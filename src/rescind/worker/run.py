@@ -25,6 +25,7 @@ from rescind.tasks.transactional import Transaction
 from rescind.telemetry.logs import log
 from rescind.transaction.control import Control
 from rescind.transaction.coordinator import Coordinator
+from rescind.transaction.problem import places, said
 from rescind.transaction.work import Work
 from rescind.uploads.outputs import OutputStore
 from rescind.uploads.store import UploadStore
@@ -62,8 +63,8 @@ class Worker:
 
     def claim(self) -> Task | None:
         """Make the next attempt of the best runnable task; of the next best where another worker was first."""
-        for _ in range(MOST_TASKS):
         exclusive = self.targets.exclusive()  # not inside: who asks a server that hangs must not hold the ledger
+        for _ in range(MOST_TASKS):
             failpoints.hit("claim.before")
             with self.ledger.write() as connection:
                 task_id = next_task(connection, exclusive)
@@ -111,13 +112,13 @@ class Worker:
         for name in task.targets:
             if translated := self.targets[name].translate(error):
                 return translated
-        log.warning("task.raised", task=task.id, attempt=task.attempt, exc_info=error)
-        return TaskRaised(f"Task {task.name} raised {type(error).__name__}: {error}.")
+        log.warning("task.raised", task=task.id, attempt=task.attempt, error=said(error), where=places(error))
+        return TaskRaised(f"Task {task.name} raised {said(error)}.")
 
     def _pass_on(self) -> None:
         """A child that leaves while work is runnable wakes another, or the rest would wait for the sweeper."""
-        with self.ledger.read() as connection:
         exclusive = self.targets.exclusive()
+        with self.ledger.read() as connection:
             left = next_task(connection, exclusive)
         if left is not None:
             self.announce(left)

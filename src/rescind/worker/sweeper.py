@@ -9,13 +9,14 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from rescind import failpoints
 from rescind.domain.states import State
 from rescind.domain.task import Task
-from rescind.errors import BrokerUnavailable, LedgerUnavailable, RescindError, TargetBusy, TargetUnavailable, Undecided
+from rescind.errors import BrokerUnavailable, LedgerUnavailable, TargetBusy, TargetUnavailable, Undecided
 from rescind.ledger import tasks, transitions
 from rescind.ledger.engine import Ledger, now
 from rescind.ledger.engine import clock as ledger_clock
@@ -24,6 +25,7 @@ from rescind.targets.registry import TargetRegistry
 from rescind.targets.target import Target
 from rescind.telemetry.logs import log
 from rescind.transaction.forget import Forgetter
+from rescind.transaction.problem import places, problem_of, said
 from rescind.transaction.recovery import Recovery
 from rescind.uploads.outputs import OutputStore
 from rescind.uploads.store import UploadStore
@@ -31,6 +33,8 @@ from rescind.worker.lease import Unchanged, worker_is_gone
 
 STOP_SECONDS = 10.0  #: a stop that the worker does not obey for so long is carried out by the sweeper
 TENDING_SECONDS = 60.0  #: pause between two looks for tasks and files that are past their retention
+
+_NOT_YET = (TargetUnavailable, TargetBusy, Undecided)
 
 
 @dataclass
@@ -66,7 +70,7 @@ class Sweeper:
                 sweep()
             except Exception as error:
                 # A sweeper that dies of one surprise would leave every later task undecided.
-                log.warning("sweep.failed", error=f"{type(error).__name__}: {error}")
+                log.warning("sweep.failed", error=said(error), where=places(error))
             self.ended.wait(self.sweep_seconds)
 
     def _ledger_loop(self) -> Callable[[], None]:
@@ -100,11 +104,11 @@ class Sweeper:
     def announce(self) -> None:
         """Announce the tasks that may run and that no worker was told of lately."""
         failpoints.hit("sweep.before_announce")
+        exclusive = self.targets.exclusive()
         with self.ledger.read() as connection:
             waiting = unannounced(connection, exclusive)
         try:
             for task_id in waiting:
-        exclusive = self.targets.exclusive()
                 self.publish(task_id)
                 with self.ledger.write() as connection:
                     transitions.mark_announced(connection, task_id)
@@ -145,19 +149,36 @@ class Sweeper:
             return False
 
     def _tend(self, task: Task, clock: datetime, beats: Unchanged, stops: Unchanged) -> bool:
-        """Do what the task needs; False where one of its targets does not answer."""
-        if task.state is State.prepared:
-            return self._release(task, clock)
-        return self._step(task, beats, stops)
+        """Do what the task needs; False where one of its targets does not answer.
 
-    def _release(self, task: Task, clock: datetime) -> bool:
+        Whatever is in the way, a fault of our own too, is told with the task, and costs no other task its turn.
+        """
+        try:
+            if task.state is State.prepared:
+                self._release(task, clock)
+            else:
+                self._step(task, beats, stops)
+        except Exception as error:
+            problem = problem_of(error)
+            if not isinstance(error, _NOT_YET):
+                where = places(error)
+                log.warning("sweep.undecided", task=task.id, attempt=task.attempt, error=problem.detail, where=where)
+            self._tell(task, problem.detail)
+            return not isinstance(error, TargetUnavailable)
+        return True
+
+    def _tell(self, task: Task, what: str) -> None:
+        with suppress(LedgerUnavailable), self.ledger.write() as connection:
+            transitions.wait_for(connection, task, what)
+
+    def _release(self, task: Task, clock: datetime) -> None:
         """A held task that somebody wants stopped, or that nobody has committed in time."""
         if not task.stop_requested and (task.hold_until is None or task.hold_until > clock):
-            return True
+            return
         log.info("sweep.releases", task=task.id, attempt=task.attempt, stop=task.stop_requested)
-        return self._try(task, lambda: self.recovery.release(task))
+        self.recovery.release(task)
 
-    def _step(self, task: Task, beats: Unchanged, stops: Unchanged) -> bool:
+    def _step(self, task: Task, beats: Unchanged, stops: Unchanged) -> None:
         silent = beats.seconds(task.id, (task.state, task.attempt, task.beat)) >= self.lease_seconds
         # A rollback that comes on obeys: InnoDB's may take as long as the rows took to write.
         undoing = task.beat if task.state is State.aborting else None
@@ -165,26 +186,11 @@ class Sweeper:
         dead = silent or worker_is_gone(task) or task.worker is None  # that of a held task has left it
         disobeys = task.stop_requested and asked >= STOP_SECONDS
         if not dead and not disobeys:
-            return True
+            return
         log.info("sweep.takes-over", task=task.id, attempt=task.attempt, state=task.state, dead=dead)
-        return self._try(task, lambda: self._take_over(task, lost=dead))
-
-    def _try(self, task: Task, act: Callable[[], object]) -> bool:
-        """False where a target does not answer; what is waited for is then told with the task."""
-        try:
-            act()
-        except (TargetUnavailable, TargetBusy, Undecided) as error:
-            with self.ledger.write() as connection:
-                transitions.wait_for(connection, task, str(error))
-            return not isinstance(error, TargetUnavailable)
-        except RescindError as error:
-            log.warning("sweep.undecided", task=task.id, attempt=task.attempt, error=str(error))
-        return True
-
-    def _take_over(self, task: Task, *, lost: bool) -> None:
         match task.state:
             case State.running:
-                self.recovery.take_over(task, lost=lost)
+                self.recovery.take_over(task, lost=dead)
             case State.committing:
                 self.recovery.commit(task)
             case _:

@@ -17,7 +17,8 @@ from tests.support.servers.server import S, running
 
 
 @contextmanager
-def _started(make: Callable[[], S]) -> Iterator[S]:
+def started(make: Callable[[], S]) -> Iterator[S]:
+    """The server, running; where its programs are absent the test is skipped, in CI it fails."""
     try:
         server = make()
     except AbsentError as absent:
@@ -29,49 +30,49 @@ def _started(make: Callable[[], S]) -> Iterator[S]:
 @pytest.fixture(scope="session")
 def mariadb() -> Iterator[MariaDB]:
     """Shared: leave it running, and use a database of your own."""
-    with _started(MariaDB) as server:
+    with started(MariaDB) as server:
         yield server
 
 
 @pytest.fixture(scope="session")
 def postgresql() -> Iterator[PostgreSQL]:
     """Shared: leave it running, and use a database of your own. It allows 64 prepared transactions."""
-    with _started(PostgreSQL) as server:
+    with started(PostgreSQL) as server:
         yield server
 
 
 @pytest.fixture(scope="session")
 def postgresql_unprepared() -> Iterator[PostgreSQL]:
     """Shared. As PostgreSQL comes: it allows no prepared transaction."""
-    with _started(lambda: PostgreSQL(max_prepared_transactions=0)) as server:
+    with started(lambda: PostgreSQL(max_prepared_transactions=0)) as server:
         yield server
 
 
 @pytest.fixture(scope="session")
 def rabbitmq() -> Iterator[RabbitMQ]:
     """Shared: leave it running, and use a virtual host of your own."""
-    with _started(RabbitMQ) as server:
+    with started(RabbitMQ) as server:
         yield server
 
 
 @pytest.fixture(scope="module")
 def own_mariadb() -> Iterator[MariaDB]:
     """The module's, to be killed and frozen; start it again at the end of the test."""
-    with _started(MariaDB) as server:
+    with started(MariaDB) as server:
         yield server
 
 
 @pytest.fixture(scope="module")
 def own_postgresql() -> Iterator[PostgreSQL]:
     """The module's, to be killed and frozen; start it again at the end of the test."""
-    with _started(PostgreSQL) as server:
+    with started(PostgreSQL) as server:
         yield server
 
 
 @pytest.fixture(scope="module")
 def own_rabbitmq() -> Iterator[RabbitMQ]:
     """The module's, to be killed and frozen; start it again at the end of the test."""
-    with _started(RabbitMQ) as server:
+    with started(RabbitMQ) as server:
         yield server
 
 

@@ -1,14 +1,19 @@
-"""What the sweeper makes of an outage of the ledger."""
+"""What the sweeper makes of an outage of the ledger, and of what is in the way of one task."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.support.inprocess import InProcess, in_process
 
-from rescind.errors import LedgerUnavailable
+from rescind import bootstrap, failpoints
+from rescind.domain.states import State
+from rescind.errors import LedgerUnavailable, TargetRefused, Undecided
+from rescind.ledger import transitions
 from rescind.ledger.engine import Ledger
 from rescind.targets.registry import TargetRegistry
 from rescind.worker.lease import Unchanged
@@ -34,3 +39,33 @@ def test_a_ledger_that_was_away_makes_no_worker_dead(ledger_url: str, monkeypatc
         monkeypatch.setattr(Unchanged, "keep", lambda *_: None)
         sweeper.sweep_tasks(lambda _: True, beats, Unchanged())
         assert beats.seconds("task", 1) == 0
+
+
+def aborting(rescind: InProcess) -> str:
+    """A task that a worker elsewhere has left to be taken back."""
+    task_id = rescind.submit("generate", rows=1)
+    with rescind.core.ledger.write() as connection:
+        task = transitions.claim(connection, task_id, "elsewhere|x|x|1|1")
+        assert task is not None
+        assert transitions.begin_abort(connection, task, State.running, None)
+        transitions.let_go(connection, task)
+    return task_id
+
+
+@pytest.mark.parametrize(
+    "error",
+    [TargetRefused("You are not the owner of thread 7 (1095)."), Undecided("It is alive."), ValueError("123@None")],
+    ids=lambda error: type(error).__name__,
+)
+def test_what_is_in_the_way_of_one_task_is_told_and_costs_no_other_its_turn(error: Exception, tmp_path: Path) -> None:
+    def stumble() -> None:
+        raise error
+
+    with in_process(tmp_path / "home") as rescind:
+        left = [aborting(rescind) for _ in range(2)]
+        failpoints.arm("recover.before_scan", stumble)
+        bootstrap.open_sweeper(rescind.core).sweep_tasks(lambda _: True, Unchanged(), Unchanged())
+        stumbled, other = sorted(map(rescind.get, left), key=lambda task: task.state)
+        assert (stumbled.state, other.state) == (State.aborting, State.queued)
+        assert stumbled.waiting_for is not None
+        assert str(error) in stumbled.waiting_for

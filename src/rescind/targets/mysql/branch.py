@@ -271,5 +271,9 @@ def _columns(table: Table, names: Sequence[str]) -> list[Column]:
 def _engine(connection: Connection) -> sa.Engine:
     """SQLAlchemy over the one connection; it begins, commits and resets nothing by itself."""
     return sa.create_engine(
-        "mysql+pymysql://", creator=lambda: connection, poolclass=sa.StaticPool, pool_reset_on_return=None
+        "mysql+pymysql://",
+        creator=lambda: connection,
+        poolclass=sa.StaticPool,
+        pool_reset_on_return=None,
+        hide_parameters=True,
     )

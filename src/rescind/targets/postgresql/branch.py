@@ -231,5 +231,6 @@ def _engine(connection: BranchConnection) -> sa.Engine:
         creator=lambda: connection,
         poolclass=sa.StaticPool,
         pool_reset_on_return=None,
+        hide_parameters=True,
         use_native_hstore=False,  # asked for in each session, and hardly ever there
     )

@@ -171,4 +171,10 @@ class SQLiteBranch:
 
 def _engine(session: Session) -> sa.Engine:
     """SQLAlchemy over the one connection; it begins, commits and resets nothing by itself."""
-    return sa.create_engine("sqlite://", creator=lambda: session, poolclass=sa.StaticPool, pool_reset_on_return=None)
+    return sa.create_engine(
+        "sqlite://",
+        creator=lambda: session,
+        poolclass=sa.StaticPool,
+        pool_reset_on_return=None,
+        hide_parameters=True,
+    )
