@@ -60,6 +60,23 @@ def test_what_a_task_says_is_never_more_than_the_ledger_takes(shop: InProcess, n
     assert shop.sql("SELECT count(*) FROM orders") == [(0,)]
 
 
+def test_a_session_that_the_task_itself_brings_to_its_end_costs_an_attempt(shop: InProcess) -> None:
+    """The server's number is that of an outage, which costs none: it would be tried for ever."""
+    assert run_to_its_end(shop, "writes-much", characters=MORE_CHARACTERS) == (State.failed, "target-conflict", 3)
+    assert shop.sql("SELECT count(*) FROM orders") == [(0,)]
+
+
+DEADLY = """CREATE FUNCTION deadly() RETURNS trigger LANGUAGE plpgsql AS
+$$ BEGIN PERFORM pg_terminate_backend(pg_backend_pid()); RETURN new; END $$"""
+
+
+@pytest.mark.parametrize("kind", ["postgresql"])
+def test_so_does_one_that_the_server_ends_whenever_the_task_runs(faulty: InProcess) -> None:
+    faulty.sql(DEADLY)
+    faulty.sql("CREATE TRIGGER kills BEFORE INSERT ON orders FOR EACH ROW EXECUTE FUNCTION deadly()")
+    assert run_to_its_end(faulty, "place-orders", count=1) == (State.failed, "target-unavailable", 3)
+
+
 FAULTS = {
     "sqlite": ["INSERT INTO orders (nothing) VALUES (:secret)", "INSERT INTO orders VALUEZ (:secret)"],
     "mariadb": ["SELECT nothing(:secret) FROM orders", "SELECT day FROM orders LIMIT :secret"],

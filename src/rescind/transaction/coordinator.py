@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 
 from sqlalchemy import Connection
 
@@ -18,7 +19,9 @@ from rescind.errors import (
     Fenced,
     LedgerUnavailable,
     RescindError,
+    Retry,
     RowsRejected,
+    TargetUnavailable,
 )
 from rescind.ledger import branches as ledger_branches
 from rescind.ledger import rejects, tasks, transitions
@@ -34,6 +37,8 @@ from rescind.transaction.work import Work
 Body = Callable[[Work], Draft]
 
 _DECIDED = (State.committing, State.committed)
+
+SESSION_LOST = "Look into the log of the database for what ended the session, then retry the task."
 
 
 class Coordinator:
@@ -165,6 +170,8 @@ class Coordinator:
         try:
             if isinstance(error, Contradiction):
                 return self._recovery.hazard(task, error)
+            if isinstance(error, TargetUnavailable) and work is not None and self._answer(work.in_use()):
+                problem = replace(problem, advice=SESSION_LOST, retry=Retry.counted)
             failpoints.hit("abort.before_mark")
             marked = self._mark_aborting(task, error, problem)
             failpoints.hit("abort.after_mark")
@@ -175,6 +182,19 @@ class Coordinator:
         finally:
             if work is not None:
                 work.close()
+
+    def _answer(self, targets: Collection[str]) -> bool:
+        """Whether all of them could be written to at this moment; False of none.
+
+        A session that was lost though its database is there was no outage, which costs no attempt: a packet that is too
+        large, or a server process that dies of what it is told to do, would be tried for ever.
+        """
+        try:
+            for name in targets:
+                self._targets[name].preflight()
+        except RescindError:
+            return False
+        return bool(targets)
 
     def _undo(self, task: Task, work: Work | None) -> State | None:
         """Roll back what is ours, prove it, and end the abort. Only after the ledger says `aborting`."""

@@ -29,6 +29,7 @@ class Work:
         self._plan = plan
         self._open: dict[int, Branch] = {}
         self._begun: set[int] = set()
+        self._opening = False
         self.task = task
         self.control = control
         self.written: Counter[int] = Counter()
@@ -36,6 +37,10 @@ class Work:
     def ids(self) -> list[tuple[str, BranchId]]:
         """The target and the name of each open branch."""
         return [(self.task.targets[number], branch.id) for number, branch in self._open.items()]
+
+    def in_use(self) -> set[str]:
+        """The targets of the open branches; none while a further one cannot be opened."""
+        return set() if self._opening else {self.task.targets[number] for number in self._open}
 
     def numbers(self, target: str) -> list[int]:
         """The branches that the task has in that target. Raises KeyError for a target that is not the task's."""
@@ -201,7 +206,9 @@ class Work:
         target, protocol = self.task.targets[number], self._plan[number]
         branch_id = BranchId(*self._ledger.identity(), self.task.id, self.task.attempt, number)
         self.control.check()
+        self._opening = True
         branch = self._targets[target].open_branch(branch_id, protocol)
+        self._opening = False
         try:
             failpoints.hit("branch.before_register")
             with self._ledger.write() as connection:
