@@ -105,10 +105,8 @@ def parameters(name: str, url: URL) -> dict[str, Any]:
 
 
 def connect(kind: type[Connection], asked: dict[str, Any]) -> Any:
-    """A connection of that class for a branch, set up; it waits for ever from now on. Raises psycopg.Error."""
-    connection = _connect(kind, asked, _BRANCH)
-    connection.patience = None
-    return connection
+    """A connection of that class for a branch, set up. Raises psycopg.Error."""
+    return _connect(kind, asked, _BRANCH)
 
 
 def connect_control(asked: dict[str, Any]) -> Connection:

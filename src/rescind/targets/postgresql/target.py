@@ -87,7 +87,7 @@ class PostgreSQLTarget:
             except BaseException:
                 connection.close()
                 raise
-        connection.patience = None
+        connection.patience = None  # not before: a server that freezes here could not be cancelled yet
         return PostgreSQLBranch(branch, protocol, connection, name)
 
     def markers(self, ledger: str, task: str) -> list[Marker]:
@@ -133,7 +133,7 @@ class PostgreSQLTarget:
         with self._control() as connection:
             return session.end(connection, session.SessionName.parse(session_name))
 
-    def left_to_undo(self, session: str) -> int | None:
+    def left_to_undo(self, session_name: str) -> int | None:
         """None: what was written is not taken back row by row, but never seen."""
         return None
 

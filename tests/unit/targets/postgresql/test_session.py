@@ -5,6 +5,7 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from functools import partial
+from typing import Any
 
 import psycopg
 import pytest
@@ -15,7 +16,7 @@ from tests.unit.targets.postgresql.conftest import Begin, Sql
 
 from rescind.domain.branch import BranchId, Protocol
 from rescind.errors import RescindError, TargetRefused, TargetUnavailable, Undecided
-from rescind.targets.postgresql import session
+from rescind.targets.postgresql import preflight, session
 from rescind.targets.postgresql.session import SessionName
 from rescind.targets.postgresql.target import PostgreSQLTarget
 
@@ -131,6 +132,30 @@ def test_a_frozen_server_is_unavailable_and_holds_up_nobody(
     finally:
         own_postgresql.thaw()
     target.preflight()
+    target.close()
+
+
+@pytest.mark.parametrize("asked", ["session.name_of", "preflight.facts"])
+def test_a_server_that_freezes_while_a_branch_is_opened_is_unavailable(
+    own_postgresql: PostgreSQL, identity: BranchId, monkeypatch: pytest.MonkeyPatch, asked: str
+) -> None:
+    """Nobody could cancel it yet."""
+    target = PostgreSQLTarget("default", make_url(own_postgresql.make_database()))
+    target.set_up()
+    module, _, question = asked.partition(".")
+    ask = getattr({"session": session, "preflight": preflight}[module], question)
+
+    def frozen(*arguments: Any) -> Any:
+        own_postgresql.freeze()
+        return ask(*arguments)
+
+    monkeypatch.setattr(session.Connection, "patience", 0.5)
+    monkeypatch.setattr(f"rescind.targets.postgresql.{asked}", frozen)
+    try:
+        with pytest.raises(TargetUnavailable):
+            target.open_branch(identity, TWO)
+    finally:
+        own_postgresql.thaw()
     target.close()
 
 
