@@ -109,7 +109,7 @@ def test_load_names_the_bad_row_and_changes_nothing(good: Path, bad: Path, capsy
 def test_load_into_an_unknown_table(good: Path, capsys: pytest.CaptureFixture[str]) -> None:
     said = complaint(capsys, "load", good, "--into", "nowhere", code=1)
     assert "nowhere" in said
-    assert "Nothing was changed." in said
+    assert "This request changed nothing." in said
     assert "create=true" in said
 
 
@@ -181,7 +181,7 @@ def test_retry_makes_one_new_task(good: Path, bad: Path, capsys: pytest.CaptureF
 
 def test_retry_of_what_is_done(capsys: pytest.CaptureFixture[str]) -> None:
     task = answer(capsys, "generate", "10", "--wait")
-    assert "Nothing was changed." in complaint(capsys, "retry", task["id"], code=1)
+    assert "This request changed nothing." in complaint(capsys, "retry", task["id"], code=1)
 
 
 def test_doctor_finds_all_well(stack: Stack, capsys: pytest.CaptureFixture[str]) -> None:

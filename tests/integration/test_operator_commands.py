@@ -148,6 +148,8 @@ def test_an_operators_word_is_kept(home: Home) -> None:
     task_id = home.hazard()
     said = home.say("recover")
     assert "an operator must look" in said
+    assert "rescind recover" in home.s.task(task_id)["error"]["advice"]
+    assert "+00:00" not in said
     assert f"rescind recover --task {task_id} --as committed|failed" in said
     assert "markers 1, prepared branches 0" in said
     document = home.json("recover", "--task", task_id, "--as", "committed", *WHY)
@@ -161,8 +163,18 @@ def test_an_operators_word_is_kept(home: Home) -> None:
 
 def test_a_word_that_the_markers_speak_against(home: Home) -> None:
     task_id = home.hazard()
-    assert "Against it: The marker of" in home.say("recover", "--task", task_id, "--as", "failed", *WHY)
-    assert home.s.task(task_id)["error"]["code"] == "contradiction"
+    as_failed = ("recover", "--task", task_id, "--as", "failed", *WHY)
+    assert "Against it: The marker of" in home.say(*as_failed, "--dry-run")
+    said = home.say(*as_failed, code=1)
+    assert "Nothing was changed." in said
+    assert "--against-markers" in said
+    assert home.s.state(task_id) is State.hazard
+    assert "Against it: The marker of" in home.say(*as_failed, "--against-markers")
+    task = home.s.task(task_id)
+    assert (task["state"], task["error"]["code"]) == ("failed", "contradiction")
+    assert "must look" not in task["error"]["advice"]
+    assert (task["settled"]["as"], task["settled"]["why"]) == ("failed", WHY[1])
+    assert task["settled"]["operator"] == pwd.getpwuid(getuid()).pw_name
 
 
 def test_a_restored_ledger(home: Home) -> None:

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from dataclasses import replace
 from typing import Any
 
 from flask import url_for
 
 from rescind.api.problems import problem
 from rescind.api.services import services
+from rescind.domain.moments import rfc3339
 from rescind.domain.states import State
 from rescind.domain.task import Commit, Problem, Task
+from rescind.errors import Contradiction
+from rescind.ledger import events
 from rescind.ledger.engine import now
 
 A_PERSON = "a commit or a stop"  #: what a held task waits for
+SETTLED = "An operator has settled it, and has said why; nothing more is done."
 
 
-def time(at: datetime) -> str:
-    """RFC 3339, UTC, microseconds."""
-    return at.isoformat(timespec="microseconds").replace("+00:00", "Z")
+time = rfc3339
 
 
 def task_document(task: Task) -> dict[str, Any]:
@@ -38,7 +40,7 @@ def task_document(task: Task) -> dict[str, Any]:
         "finished_at": None if task.finished_at is None else time(task.finished_at),
         "links": _links(task),
     }
-    return document | {name: value for name, value in _optional(task).items() if value is not None}
+    return document | {name: value for name, value in (_optional(task) | _word(task)).items() if value is not None}
 
 
 def error_document(found: Problem, task_id: str) -> dict[str, Any]:
@@ -59,6 +61,21 @@ def _optional(task: Task) -> dict[str, Any]:
         "receipt": task.receipt if task.state in (State.committed, State.checked) else None,
         "error": error_document(task.problem, task.id) if ended_badly and task.problem is not None else None,
     }
+
+
+def _word(task: Task) -> dict[str, Any]:
+    """An operator's word on a task that was in hazard; what was to be done about it is done."""
+    if task.problem is None or task.problem.code != Contradiction.code or task.state is State.hazard:
+        return {}
+    with services().ledger.read() as connection:
+        said = [event for event in events.of_task(connection, task.id) if event.detail.get("operator")]
+    if not said:
+        return {}
+    last = said[-1]
+    word = {"as": last.kind, "operator": last.detail["operator"], "why": last.detail.get("why"), "at": time(last.at)}
+    if task.state is not State.failed:
+        return {"settled": word}
+    return {"settled": word, "error": error_document(replace(task.problem, advice=SETTLED), task.id)}
 
 
 def _progress(task: Task) -> dict[str, Any]:

@@ -64,8 +64,17 @@ class Hold(BaseModel):
     locks: dict[str, str]
 
 
+class Settled(BaseModel):
+    """What an operator said became of a task in hazard, and why."""
+
+    as_: State = Field(alias="as")
+    operator: str
+    why: str | None
+    at: Time
+
+
 class TaskDocument(BaseModel):
-    """One task. `error` is there for a task that failed or is in `hazard`.
+    """One task. `error` is there for a task that failed or is in `hazard`; `settled` where an operator ended a hazard.
 
     `receipt` is there for one that committed, and for a dry run that passed; `hold` while it waits for a commit.
     """
@@ -91,6 +100,7 @@ class TaskDocument(BaseModel):
     finished_at: Time | None
     receipt: dict[str, Any] | None = None
     error: Problem | None = None
+    settled: Settled | None = None
     links: Links
 
 

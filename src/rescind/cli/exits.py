@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import IntEnum
+from typing import Any
 
 from rescind.domain.states import State
 from rescind.errors import AlreadyRunning, ConfigurationError, RescindError
@@ -23,8 +25,16 @@ class Exit(IntEnum):
 class Failure(Exception):
     """A command could not do what was asked: what happened, what was done all the same, what to do next."""
 
-    def __init__(self, what: str, done: str = "", advice: str = "", code: Exit = Exit.failed) -> None:
+    def __init__(
+        self,
+        what: str,
+        done: str = "",
+        advice: str = "",
+        code: Exit = Exit.failed,
+        problem: Mapping[str, Any] | None = None,
+    ) -> None:
         super().__init__(what)
+        self._problem = problem or {}
         self.what = what
         self.done = done
         self.advice = advice
@@ -38,7 +48,12 @@ class Failure(Exception):
             code = Exit.usage
         if isinstance(error, AlreadyRunning):
             code = Exit.already_running
-        return cls(str(error), advice=error.advice, code=code)
+        return cls(str(error), advice=error.advice, code=code, problem={"code": error.code} | error.details())
+
+    def document(self) -> dict[str, Any]:
+        """The same as JSON, in the shape of a problem document: all that the service said, where it was the service."""
+        said = {"detail": self.what, "advice": self.advice, "done": self.done}
+        return {**self._problem, **{name: text for name, text in said.items() if text}}
 
     def __str__(self) -> str:
         return "\n".join(line for line in (self.what, self.done, self.advice) if line)

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import mimetypes
+import os
+import shutil
+import sys
+import tempfile
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, BinaryIO
 
@@ -19,10 +24,18 @@ from rescind.cli.tasks import HERE, USUAL, started
 PIECE_BYTES = 1024**2
 GZIP_MAGIC = b"\x1f\x8b"
 CSV = "text/csv"
+STANDARD_INPUT = Path("-")
 
 
 def load(
-    file: Annotated[Path, Parameter(name="FILE", help="CSV with a header, plain or gzip.")],
+    file: Annotated[
+        Path,
+        Parameter(
+            name="FILE",
+            help="CSV with a header, plain or gzip; - reads standard input.",
+            allow_leading_hyphen=True,
+        ),
+    ],
     /,
     *,
     into: Annotated[str, Parameter(help="The table.")],
@@ -35,6 +48,10 @@ def load(
     access: Access = HERE,
 ) -> int:
     """Load a file into a table: all of its rows, or none."""
+    if str(file).startswith("-") and file != STANDARD_INPUT:
+        raise Failure(f"There is no option {file}.", "Nothing was sent.", "See `rescind load --help`.", Exit.usage)
+    if not into:
+        raise Failure("The table has no name.", "Nothing was sent.", "Name it with --into.", Exit.usage)
     key = idempotency_key or str(uuid.uuid4())
     query = {name: "true" for name, given in (("create", create), ("count", count)) if given} | dict(terms.query())
     if writers != 1:
@@ -47,8 +64,9 @@ def load(
 def _send(service: Service, file: Path, to: str, query: dict[str, str], key: str, *, silent: bool) -> dict[str, Any]:
     """The task document of the load."""
     try:
-        with file.open("rb") as opened, view(silent=silent) as seen:
-            size = file.stat().st_size
+        with _opened(file) as opened, view(silent=silent) as seen:
+            size = opened.seek(0, os.SEEK_END)
+            opened.seek(0)
             headers = _headers(file, opened) | {"Content-Length": str(size), "Idempotency-Key": key}
             task: dict[str, Any] = service.send(to, _pieces(opened, size, seen), query=query, headers=headers)
             return task
@@ -61,6 +79,18 @@ def _send(service: Service, file: Path, to: str, query: dict[str, str], key: str
         if failure.sent:
             failure.advice += f"\nIt is loaded once, however often you send it with --idempotency-key {key}"
         raise
+
+
+@contextmanager
+def _opened(file: Path) -> Iterator[BinaryIO]:
+    """The file; what comes from a pipe is kept in a temporary one first, since its length is told before its bytes."""
+    if file != STANDARD_INPUT:
+        with file.open("rb") as opened:
+            yield opened
+        return
+    with tempfile.TemporaryFile() as spool:
+        shutil.copyfileobj(sys.stdin.buffer, spool, PIECE_BYTES)
+        yield spool
 
 
 def _headers(file: Path, opened: BinaryIO) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from collections.abc import Sequence
@@ -60,9 +61,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except CycloptsError:
         return Exit.usage  # it has said what is wrong
     except RescindError as error:
-        return _explain(Failure.of(error))
+        return _explain(Failure.of(error), as_json="--json" in arguments)
     except Failure as failure:
-        return _explain(failure)
+        return _explain(failure, as_json="--json" in arguments)
     except KeyboardInterrupt:
         return Exit.interrupted
     except BrokenPipeError:
@@ -92,6 +93,8 @@ def make_app() -> App:
     return app
 
 
-def _explain(failure: Failure) -> int:
+def _explain(failure: Failure, *, as_json: bool) -> int:
+    if as_json:  # whoever reads the answer with a program finds it where all answers are
+        print(json.dumps({"error": failure.document()}, indent=2, ensure_ascii=False, default=str))
     print(f"rescind: {failure}", file=sys.stderr)
     return failure.code

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json as json_module
 import os
 import pwd
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
@@ -13,6 +15,7 @@ from cyclopts import Parameter
 from rescind import bootstrap
 from rescind.cli.exits import Exit, Failure
 from rescind.cli.options import Home, Json
+from rescind.domain.moments import rfc3339
 from rescind.domain.states import State
 from rescind.settings import Settings, load
 from rescind.transaction.operator import BranchEnd, Operator, Recovered, Restored
@@ -33,6 +36,9 @@ def recover(
         Word | None, Parameter(name="--as", help="commit or rollback a branch; a task has committed or failed.")
     ] = None,
     why: Annotated[str | None, Parameter(help="Why; it is kept with your name.")] = None,
+    against_markers: Annotated[
+        bool, Parameter(help="With --task: although markers speak against it, since you have put the data right.")
+    ] = False,
     home: Home = None,
     json: Json = False,
 ) -> int:
@@ -45,6 +51,8 @@ def recover(
         raise _usage("Give one of --restored, --branch and --task.")
     if branch is None and task is None and (word is not None or why is not None):
         raise _usage("--as and --why belong to --branch or --task.")
+    if task is None and against_markers:
+        raise _usage("--against-markers belongs to --task.")
     if restored:
         _refuse_beside_a_service(settings, dry_run)
     with bootstrap.operator(settings, _user(), dry_run=dry_run) as operator:
@@ -53,10 +61,10 @@ def recover(
         elif branch is not None:
             lines, document = _branch(operator, branch, word, why)
         elif task is not None:
-            lines, document = _task(operator, task, word, why)
+            lines, document = _task(operator, task, word, why, sure=against_markers)
         else:
             lines, document = _everything(operator)
-    print(json_module.dumps(document, indent=2, default=str) if json else "\n".join(lines))
+    print(json_module.dumps(document, indent=2, default=_plain) if json else "\n".join(lines))
     return Exit.done
 
 
@@ -83,10 +91,14 @@ def _branch(operator: Operator, gid: str, word: str | None, why: str | None) -> 
     return lines, _document(found) | {"as": word, "done": not operator.dry_run}
 
 
-def _task(operator: Operator, task_id: str, word: str | None, why: str | None) -> Said:
+def _task(operator: Operator, task_id: str, word: str | None, why: str | None, *, sure: bool) -> Said:
     if word not in (State.committed, State.failed):
         raise _usage("A task in hazard is settled with --as committed or --as failed.")
-    settled = operator.settle(task_id, State(word), _reason(why))
+    settled = replace(operator, dry_run=True).settle(task_id, State(word), _reason(why))
+    if not operator.dry_run:
+        if settled.warnings and not sure:
+            raise _contradicted(settled.warnings)
+        settled = operator.settle(task_id, State(word), _reason(why))
     lines = [f"Task {task_id} is in hazard: {settled.task.problem.detail if settled.task.problem else ''}"]
     lines += [f"  {line}" for line in _seen(settled.seen)]
     lines += [f"Against it: {warning}" for warning in settled.warnings]
@@ -94,6 +106,11 @@ def _task(operator: Operator, task_id: str, word: str | None, why: str | None) -
     evidence = {seen.target: seen.document() for seen in settled.seen}
     document = {"task": task_id, "as": word, "evidence": evidence, "warnings": settled.warnings}
     return lines, document | {"done": not operator.dry_run}
+
+
+def _contradicted(warnings: Sequence[str]) -> Failure:
+    advice = "Put the data right by hand; then say it again with --against-markers. docs/operating.md tells how."
+    return Failure("\n".join(warnings), "Nothing was changed.", advice)
 
 
 def _restored(operator: Operator) -> Said:
@@ -134,7 +151,7 @@ def _listed(listed: Listed) -> Iterator[str]:
     yield f"Branch {listed.branch}, prepared in target {listed.target}: {_VERDICTS[listed.verdict]}"
     yield f"  {listed.why}"
     if listed.verdict is Verdict.quarantine:
-        since = "the ledger does not know" if listed.since is None else listed.since.isoformat()
+        since = "the ledger does not know" if listed.since is None else rfc3339(listed.since)
         yield f"  Registered: {since}. Task {listed.branch.task}, attempt {listed.branch.attempt}."
         yield from (f"  {line}" for line in _seen(listed.seen))
         yield f"  End it with: rescind recover --branch {listed.branch} --as commit|rollback --why TEXT"
@@ -161,7 +178,7 @@ def _seen(found: tuple[Seen, ...]) -> Iterator[str]:
         counts = f"markers {len(seen.markers)}, prepared branches {len(seen.prepared)}"
         yield f"Target {seen.target} has of the task: {counts}."
         for marker in seen.markers:
-            yield f"  {marker.kind} of {marker.branch}, {marker.rows or 0:,} rows, at {marker.at.isoformat()}"
+            yield f"  {marker.kind} of {marker.branch}, {marker.rows or 0:,} rows, at {rfc3339(marker.at)}"
         for branch in seen.prepared:
             yield f"  prepared: {branch}"
 
@@ -215,6 +232,10 @@ def _reason(why: str | None) -> str:
     if why is None or not why.strip():
         raise _usage("Say why, with --why: it is kept with your name.")
     return why.strip()
+
+
+def _plain(value: object) -> str:
+    return rfc3339(value) if isinstance(value, datetime) else str(value)
 
 
 def _user() -> str:

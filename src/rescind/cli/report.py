@@ -36,9 +36,9 @@ def task(document: Mapping[str, Any], *, as_json: bool) -> Exit:
     """A task with its receipt or error."""
     if as_json:
         return dump(document)
-    _aligned([*_head(document), *_hold(document), *_receipt(document.get("receipt"))])
+    _aligned([*_head(document), *_hold(document), *_receipt(document)])
     if error := document.get("error"):
-        print(f"\n{error['detail']}\n{error['advice']}")
+        print(f"\n{error['detail']}\n{_advice(document)}")
     return Exit.done
 
 
@@ -62,10 +62,10 @@ def ended(document: Mapping[str, Any], rejects: Sequence[Mapping[str, Any]], *, 
     outcome = _OUTCOME[State(document["state"])].format(rows=document["progress"]["rows"])
     if code is Exit.done:
         print(outcome)
-        _aligned([*_head(document), *_receipt(document.get("receipt"))])
+        _aligned([*_head(document), *_receipt(document)])
         return code
     print(f"rescind: {outcome}", file=sys.stderr)
-    for line in _reasons(document, rejects):
+    for line in filter(None, _reasons(document, rejects)):
         print(line, file=sys.stderr)
     return code
 
@@ -97,8 +97,14 @@ def _reasons(document: Mapping[str, Any], rejects: Sequence[Mapping[str, Any]]) 
     yield error.get("detail", "")
     if len(rejects) > 1:  # a single one stands in the sentence above
         yield from (f"  {reject_line(reject)}" for reject in rejects[:REJECTS_SHOWN])
-    yield error.get("advice", "")
+    yield _advice(document)
     yield f"Its history: rescind show {document['id']}"
+
+
+def _advice(document: Mapping[str, Any]) -> str:
+    """The error's advice; where it names an address of the API, the command that shows the same."""
+    advice = str((document.get("error") or {}).get("advice", ""))
+    return advice.replace(f"under {document['links']['rejects']}", f"by `rescind rejects {document['id']}`")
 
 
 def _head(document: Mapping[str, Any]) -> Iterator[tuple[str, object]]:
@@ -112,6 +118,8 @@ def _head(document: Mapping[str, Any]) -> Iterator[tuple[str, object]]:
     for name in ("retry_of", "protocol", "created_at", "started_at", "finished_at"):
         if document.get(name) is not None:
             yield name.replace("_", " "), document[name]
+    if settled := document.get("settled"):
+        yield "settled", f"as {settled['as']} by {settled['operator']}, {settled['at']}: {settled['why']}"
     if not document["done"]:
         left = " left" if document["state"] == State.aborting else ""
         yield "progress", f"{document['progress']['phase']}, {document['progress']['rows']:,} rows{left}"
@@ -124,15 +132,22 @@ def _hold(document: Mapping[str, Any]) -> Iterator[tuple[str, object]]:
             yield f"locks {branch}", locks
 
 
-def _receipt(receipt: Mapping[str, Any] | None) -> Iterator[tuple[str, object]]:
+def _receipt(document: Mapping[str, Any]) -> Iterator[tuple[str, object]]:
+    receipt = document.get("receipt")
     if receipt is None:
         return
-    counts = (f"{receipt[f'rows_{kind}']:,} {kind}" for kind in ("read", "written", "rejected"))
-    yield "rows", ", ".join(counts)
+    taken_back = bool(document.get("dry_run"))
+    written = "would be written" if taken_back else "written"
+    yield (
+        "rows",
+        ", ".join(f"{receipt[f'rows_{kind}']:,} {kind}" for kind in ("read", "written", "rejected")).replace(
+            "written", written
+        ),
+    )
     for when, count in receipt["counts"].items():
-        yield f"rows {when}", f"{count:,}"
+        yield f"rows {when}", f"{count:,}" + (", had it committed" if taken_back and when.startswith("after") else "")
     for made in receipt["tables_made"]:
-        yield "table made", f"{made['table']} in {made['target']}"
+        yield "would make" if taken_back else "table made", f"{made['table']} in {made['target']}"
     if receipt["input_digest"]:
         yield "input", receipt["input_digest"]
     if receipt["result"] is not None:

@@ -112,8 +112,10 @@ def refusal(problem: Mapping[str, Any], *, changes: bool) -> Failure:
     done = ""
     if changes:
         refused = int(problem.get("status", 500)) < httpx2.codes.INTERNAL_SERVER_ERROR
-        done = "Nothing was changed." if refused else "It is not known whether the request was carried out."
-    return Failure(str(problem.get("detail") or problem.get("title", "")), done, str(problem.get("advice", "")))
+        # Not of the database: a task that is committing, and can be stopped no more, is about to change it.
+        done = "This request changed nothing." if refused else "It is not known whether the request was carried out."
+    what = str(problem.get("detail") or problem.get("title", ""))
+    return Failure(what, done, str(problem.get("advice", "")), problem=problem)
 
 
 def _not_an_address(url: str) -> Failure:

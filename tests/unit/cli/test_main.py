@@ -39,6 +39,9 @@ def test_every_command_has_help(command: str, capsys: pytest.CaptureFixture[str]
         ["show", "id", "--url", "not an address"],
         ["show", "id", "--url", "http://127.0.0.1:port"],
         ["load", "no-such-file", "--into", "t"],
+        ["load", "--no-such-option", "--into", "t"],
+        ["load", "file", "--into", ""],
+        ["recover", "--branch", "b", "--against-markers"],
     ],
 )
 def test_wrong_usage_is_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:

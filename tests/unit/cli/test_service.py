@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -74,7 +76,7 @@ def refuse(peer: Peer, **more: object) -> None:
 def test_a_refusal_in_its_own_words(peer: Peer, capsys: pytest.CaptureFixture[str]) -> None:
     refuse(peer)
     assert main(["stop", "T"]) == 1
-    assert capsys.readouterr().err == "rescind: What happened.\nNothing was changed.\nWhat helps.\n"
+    assert capsys.readouterr().err == "rescind: What happened.\nThis request changed nothing.\nWhat helps.\n"
 
 
 def test_a_refused_look_changes_nothing_anyway(peer: Peer, capsys: pytest.CaptureFixture[str]) -> None:
@@ -136,3 +138,25 @@ def test_a_file_is_sent_as_what_it_is(
     assert (headers["Content-Type"], headers.get("Content-Encoding")) == (kind, encoding)
     assert headers["Content-Length"] == str(len(content))
     assert body == content
+
+
+def test_what_comes_from_a_pipe_is_sent_with_its_length(peer: Peer) -> None:
+    refuse(peer)
+    program = "from rescind.cli.main import main; main(['load', '-', '--into', 't'])"
+    content = b"a\n" + b"1\n" * 1_000_000
+    subprocess.run([sys.executable, "-c", program], input=content, check=True, capture_output=True)
+    _, headers, body = peer.asked[0]
+    assert (headers["Content-Length"], headers["Content-Type"]) == (str(len(content)), "text/csv")
+    assert body == content
+
+
+def test_a_refusal_as_json_where_the_answer_would_be(peer: Peer, capsys: pytest.CaptureFixture[str]) -> None:
+    refuse(peer, rejected=3)
+    assert main(["retry", "T", "--json"]) == 1
+    said = {"done": "This request changed nothing.", "rejected": 3}
+    assert json.loads(capsys.readouterr().out) == {"error": PROBLEM | said}
+
+
+def test_what_is_found_out_here_as_json_too(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["show", "T", "--json", "--url", "nowhere"]) == 2
+    assert "not the address" in json.loads(capsys.readouterr().out)["error"]["detail"]

@@ -77,7 +77,7 @@ def test_commit_without_waiting(s: Surface, capsys: pytest.CaptureFixture[str]) 
 def test_commit_of_what_is_not_held(s: Surface, capsys: pytest.CaptureFixture[str]) -> None:
     said = complaint(capsys, "commit", s.accepted(), code=1)
     assert "commits by itself" in said
-    assert "Nothing was changed." in said
+    assert "This request changed nothing." in said
 
 
 def test_stop_waits_until_a_held_task_is_taken_back(s: Surface, capsys: pytest.CaptureFixture[str]) -> None:
@@ -85,6 +85,8 @@ def test_stop_waits_until_a_held_task_is_taken_back(s: Surface, capsys: pytest.C
     with s.at_work():
         assert answer(capsys, "stop", task_id, "--wait")["state"] == "stopped"
     assert s.prepared() == []
+    said = complaint(capsys, "stop", task_id, "--wait", code=0).splitlines()
+    assert "" not in said
 
 
 def test_nobody_commits_in_time(s: Surface, capsys: pytest.CaptureFixture[str]) -> None:
@@ -99,7 +101,31 @@ def test_a_dry_run_is_done_and_has_changed_nothing(s: Surface, file: str, capsys
     with s.at_work():
         told = run(capsys, "load", file, "--into", "items", "--dry-run", "--wait")
     assert "nothing was changed. 3 rows would have been written." in told
+    assert "3 read, 3 would be written" in told
     assert s.rows() == 0
+
+
+def test_a_dry_run_speaks_of_no_table_as_if_it_were_there(
+    s: Surface, file: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with s.at_work():
+        told = run(capsys, "load", file, "--into", "new", "--create", "--dry-run", "--wait")
+    assert "would make" in told
+    assert "table made" not in told
+    assert "3, had it committed" in told
+
+
+def test_the_command_is_named_that_shows_the_rejects(
+    s: Surface, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bad = tmp_path / "bad.csv"
+    bad.write_text("id,name\none,x\n")
+    with s.at_work():
+        said = complaint(capsys, "load", str(bad), "--into", "items", "--wait", code=1)
+    (task,) = answer(capsys, "tasks")["tasks"]
+    for told in (said, run(capsys, "show", task["id"])):
+        assert f"by `rescind rejects {task['id']}`" in told
+        assert "/v1/" not in told
 
 
 def test_a_dry_run_that_finds_a_fault(s: Surface, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
