@@ -92,7 +92,7 @@ class Branch(Protocol):
         """What the transaction holds, in words for a person; it is asked for before `prepare`."""
 
     def prepare(self) -> None:
-        """First phase of two."""
+        """First phase of two. Raises TargetRefused on a branch that was opened for one."""
 
     def commit(self) -> None:
         """One-phase commit, or the second phase of what this session prepared."""

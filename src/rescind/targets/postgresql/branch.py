@@ -133,9 +133,9 @@ class PostgreSQLBranch:
         return "; ".join(f"{table}: {modes} and its written rows" for table, modes in found)
 
     def prepare(self) -> None:
-        """PREPARE TRANSACTION; deferred constraints are checked here. Raises TransactionBroken where it is not done."""
+        """PREPARE TRANSACTION. Raises TransactionBroken where it is not done."""
         if self._protocol is not Protocol.two_phase:
-            raise TransactionBroken(f"{self.id} was opened for one phase: it cannot be prepared.")
+            raise TargetRefused(f"{self.id} was opened for one phase: it cannot be prepared.")
         self._expect_marked()
         with self._own() as cursor:
             self._prepare_sent = True

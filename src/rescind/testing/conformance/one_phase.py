@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from rescind.domain.branch import Protocol
-from rescind.errors import RescindError
+from rescind.errors import RescindError, TargetRefused
 from rescind.testing.conformance.scene import CHECKSUM, Scene, Suite, items, write
 
 
@@ -83,7 +83,7 @@ class OnePhase(Suite):
 
     def test_a_prepare_is_refused_on_a_branch_opened_for_one_phase(self, scene: Scene) -> None:
         branch = scene.written(1, protocol=Protocol.one_phase)
-        with pytest.raises(RescindError):
+        with pytest.raises(TargetRefused):
             branch.prepare()
         branch.close()
         scene.sees(branch, prepared=False, rows=0, marked=False)
