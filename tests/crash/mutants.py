@@ -209,12 +209,12 @@ def _presumed_abort() -> None:
 
 def _commit_without_the_disk() -> None:
     """PostgreSQL's sessions do not wait for the disk."""
-    _put(postgresql_session, "_DURABLE", "SELECT set_config('synchronous_commit', 'off', false)")
+    _put(postgresql_session, "POSTGRESQL_SESSION", "SELECT set_config('synchronous_commit', 'off', false)")
 
 
 def _any_engine() -> None:
     """A table is written to whatever its engine can."""
-    _put(engines, "check", lambda connection, schema, table: None)
+    _put(engines.Reach, "check_table", lambda self, schema, table: None)
 
 
 def _undone_without_a_look() -> None:

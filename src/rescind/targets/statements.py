@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from functools import lru_cache
+from itertools import pairwise
 
 import sqlglot
 from sqlglot import Token, TokenType, exp
@@ -32,6 +33,7 @@ _FIRST_WORDS = {
     "mysql": _WORDS | {"SHOW", "DESCRIBE", "DESC", "EXPLAIN"},
 }
 _ROOTS = (exp.Query, exp.Insert, exp.Update, exp.Delete, exp.Merge, exp.Values, exp.Show, exp.Describe)
+_STRINGS = (TokenType.STRING, TokenType.HEREDOC_STRING, TokenType.NATIONAL_STRING)
 _WRITES = (exp.Insert, exp.Update, exp.Delete, exp.Merge)
 
 #: Between the verb and the table, and unknown to the parser: it would take them for the table's name.
@@ -111,14 +113,23 @@ def _check_words(sql: str, dialect: str, tokens: list[Token]) -> None:
     first = tokens[0].text.upper() if tokens else ""
     if first not in _FIRST_WORDS[dialect]:
         raise _refused(sql, "only SELECT, INSERT, UPDATE, DELETE and their like may be run")
-    for token, after in zip(tokens, [*tokens[1:], None], strict=True):
-        if token.token_type in (TokenType.STRING, TokenType.HEREDOC_STRING, TokenType.NATIONAL_STRING):
-            continue
-        if token.text.lower().startswith("rescind_"):
+    for token in tokens:
+        if token.token_type not in _STRINGS and token.text.lower().startswith("rescind_"):
             raise _refused(sql, f"{token.text} is Rescind's own, or named as if it were")
-        called = after is not None and after.token_type is TokenType.L_PAREN
-        if called and _REFUSED_FUNCTIONS.fullmatch(token.text.lower()):
-            raise _refused(sql, f"what {token.text}() does is not taken back by a rollback, or cannot be seen")
+    for name in _called(tokens):
+        if _REFUSED_FUNCTIONS.fullmatch(name):
+            raise _refused(sql, f"what {name}() does is not taken back by a rollback, or cannot be seen")
+
+
+def functions_called(sql: str, dialect: str) -> frozenset[str]:
+    """The names, in lower case, before a parenthesis: every function that the statement calls is among them."""
+    return frozenset(_called(sqlglot.tokenize(sql, dialect=dialect)))
+
+
+def _called(tokens: list[Token]) -> Iterator[str]:
+    for token, after in pairwise(tokens):
+        if after.token_type is TokenType.L_PAREN and token.token_type not in _STRINGS:
+            yield token.text.lower()
 
 
 def _without_haste(text: str, tokens: list[Token]) -> str:

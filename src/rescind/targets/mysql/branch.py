@@ -47,7 +47,6 @@ class MySQLBranch:
         self._server = server
         self._xid = xid(branch) if server.without_xa() is None else None
         self._guard = StatementGuard("mysql")
-        self._checked: set[tuple[str, str]] = set()
         self._savepoint = f"rescind_{secrets.token_hex(8)}"
         self._sql: GuardedConnection | None = None
         self._begun = self._marked = self._prepared = False
@@ -59,6 +58,7 @@ class MySQLBranch:
         except BaseException:
             self._connection.close()
             raise
+        self._reach = engines.Reach(self._connection)
         self._connection.server_runs = partial(session.runs, arguments, self._identity)
         self.session = str(self._identity)
 
@@ -205,19 +205,15 @@ class MySQLBranch:
             if number(error) == NO_SUCH_TABLE:
                 raise catalog.unknown(table) from error
             raise
-        self._check_engines(self._database, table)
+        self._reach.check_table(self._database, table)
 
     def _look(self, statement: str, parameters: object) -> None:
         """Called with each of the task's own statements. Raises StatementRefused, TargetRefused."""
         written = self._guard.look(statement, parameters)
         with self._connection.own():
+            self._reach.check_statement(self._database, statement)
             for name in written:
-                self._check_engines(*(name if len(name) == 2 else (self._database, name[-1])))
-
-    def _check_engines(self, schema: str, table: str) -> None:
-        if (schema, table) not in self._checked:
-            engines.check(self._connection, schema, table)
-            self._checked.add((schema, table))
+                self._reach.check_table(*(name if len(name) == 2 else (self._database, name[-1])))
 
     def _prove(self) -> None:
         """A commit or rollback since `start` would have taken the savepoint with it."""

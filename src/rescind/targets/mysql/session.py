@@ -34,7 +34,8 @@ _ISOLATION = "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ WRIT
 #: What a server's own settings may say otherwise. Warnings are counted: they are all that LOAD DATA says of bad values.
 _SETTINGS = f"""SET SESSION sql_mode='{_SQL_MODE}', time_zone='+00:00', innodb_lock_wait_timeout=%s,
     lock_wait_timeout=%s, foreign_key_checks=1, unique_checks=1, sql_notes=1, max_error_count=64,
-    sql_safe_updates=0, sql_select_limit=DEFAULT, wait_timeout=86400, net_read_timeout=3600, net_write_timeout=3600"""
+    sql_safe_updates=0, sql_select_limit=DEFAULT, sql_quote_show_create=1, wait_timeout=86400, net_read_timeout=3600,
+    net_write_timeout=3600"""
 #: The server ends no session of a task that thinks between two statements, and none of its statements: whoever wants
 #: that asks for the task's stop.
 _PATIENCE = {
