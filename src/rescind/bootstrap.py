@@ -35,7 +35,7 @@ from rescind.ledger import transitions
 from rescind.ledger.engine import Ledger, now
 from rescind.readers.reader import Reader, Source
 from rescind.readers.registry import open_reader
-from rescind.settings import Settings
+from rescind.settings import DEFAULT_TARGET, Settings
 from rescind.targets.capabilities import Capabilities
 from rescind.targets.registry import TargetRegistry, open_targets
 from rescind.tasks.registry import TaskRegistry
@@ -169,6 +169,8 @@ def cards(settings: Settings) -> dict[str, Card]:
     found: dict[str, Card] = {}
     with closing(open_targets(settings.target_urls(), settings.two_phase)) as targets:
         for name, target in targets.items():
+            if name in _in_a_missing_home(settings):
+                continue
             try:
                 found[name] = target.capabilities()
             except RescindError as error:
@@ -248,9 +250,31 @@ def _readiness(core: Core, celery: Celery) -> dict[str, Callable[[], str | None]
 
 
 def checks(settings: Settings) -> dict[str, str | None]:
-    """Each part's reason for not being ready, or None, however long it takes to answer."""
+    """Each part's reason for not being ready, or None, however long it takes to answer.
+
+    Before the first start it is asked of what lies outside the home whether it answers, and nothing is made.
+    """
     with closing(open_core(settings)) as core:
-        return {part: reason() for part, reason in _readiness(core, _celery(settings)).items()}
+        parts = _readiness(core, _celery(settings)) if settings.home.exists() else _outside(core, _celery(settings))
+        return {part: reason() for part, reason in parts.items()}
+
+
+def _outside(core: Core, celery: Celery) -> dict[str, Callable[[], str | None]]:
+    """Targets are not registered yet, and the ledger may have no tables: both are the first start's to make."""
+    inside = _in_a_missing_home(core.settings)
+    checks: dict[str, Callable[[], Any]] = {}
+    if core.settings.ledger_url:
+        checks["ledger"] = partial(migration.answer, core.ledger)
+    if core.settings.broker():
+        checks["broker"] = partial(ping, celery)
+    checks |= {f"target:{name}": target.capabilities for name, target in core.targets.items() if name not in inside}
+    return {part: partial(_reason, check) for part, check in checks.items()}
+
+
+def _in_a_missing_home(settings: Settings) -> frozenset[str]:
+    """The targets whose file the first start would make."""
+    missing = settings.database_url is None and not settings.home.exists()
+    return frozenset([DEFAULT_TARGET]) if missing else frozenset()
 
 
 def _reason(check: Callable[[], Any]) -> str | None:

@@ -21,6 +21,7 @@ from rescind.cli.options import Home, Json
 from rescind.cli.selftest import self_test
 from rescind.errors import RescindError
 from rescind.settings import Settings, load
+from rescind.targets import marker
 from rescind.worker.home import holder
 
 OLDEST_PYTHON = (3, 11)
@@ -74,14 +75,11 @@ def doctor(
 
 
 def examine(settings: Settings) -> Iterator[Check]:
-    """Every check. What lies in a home that is not there yet is not looked at."""
+    """Every check. What lies in a home that is not there yet is not looked at, and nothing is made."""
     yield _python()
-    if not settings.home.exists():
-        reason = f"{settings.home.absolute()} is not there yet."
-        yield Check("home", Verdict.warn, reason, "`rescind up` makes it.")
-        return
     yield _home(settings.home)
-    yield _service(settings.home)
+    if settings.home.exists():
+        yield _service(settings.home)
     for directory in {settings.home, settings.uploads_directory()}:
         if directory.exists():
             yield _space(directory)
@@ -97,6 +95,8 @@ def _python() -> Check:
 
 
 def _home(home: Path) -> Check:
+    if not home.exists():
+        return Check("home", Verdict.warn, f"{home.absolute()} is not there yet.", "`rescind up` makes it.")
     if os.access(home, os.R_OK | os.W_OK | os.X_OK):
         return Check("home", Verdict.ok, f"{home.absolute()} can be written to.")
     cure = "Give this user the directory, or choose another with --home or RESCIND_HOME."
@@ -124,7 +124,8 @@ def _parts(reasons: Mapping[str, str | None]) -> Iterator[Check]:
         if reason is None:
             yield Check(name, Verdict.ok, "Ready.")
         else:
-            yield Check(name, Verdict.fail, reason, _CURES[name.partition(":")[0]])
+            about = marker.NAME if marker.NAME in reason else name.partition(":")[0]
+            yield Check(name, Verdict.fail, reason, _CURES[about])
 
 
 def cards(found: Mapping[str, bootstrap.Card]) -> Iterator[Check]:
@@ -148,8 +149,12 @@ _ABILITIES = {
     "bulk_load": "many rows",
 }
 _CURES = {
-    "ledger": "Start the ledger's database, or run `rescind migrate`; RESCIND_LEDGER_URL says where it is.",
+    "ledger": "Start its database, or put address, user, password and database right in RESCIND_LEDGER_URL; a new one "
+    "is made by `rescind migrate`.",
     "broker": "Start the broker; CELERY_BROKER_URL says where it is. Work that is accepted meanwhile is safe.",
     "uploads": "Make the directory writable, or choose another with RESCIND_UPLOADS.",
-    "target": "Start the database and look at its message; DATABASE_URL and RESCIND_TARGETS__NAME say where it is.",
+    "target": "Start the database, or put address, user, password and database right in DATABASE_URL or "
+    "RESCIND_TARGETS__NAME; the message says which.",
+    marker.NAME: "Run `rescind migrate`; where its user may not make tables, an administrator makes this one with the "
+    "SQL in docs/operating.md, which lists the rights too.",
 }

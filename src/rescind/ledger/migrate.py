@@ -42,6 +42,12 @@ def migrate(ledger: Ledger) -> None:
 
 def check(ledger: Ledger) -> None:
     """Raise ConfigurationError unless the ledger's tables are of this version, and what they hold is durable."""
+    file = ledger.engine.url.database if ledger.engine.dialect.name == "sqlite" else None
+    if file is not None and not Path(file).exists():  # which looking would make
+        raise ConfigurationError(
+            f"There is no ledger at {file}. If the home is the right one (RESCIND_HOME, --home), "
+            "run `rescind migrate`, or `rescind up`, which does."
+        )
     with ledger.read() as connection:
         durability.check(connection)
         found = MigrationContext.configure(connection).get_current_revision()
@@ -49,6 +55,17 @@ def check(ledger: Ledger) -> None:
     if found != wanted:
         state = "has no tables yet" if found is None else f"is at version {found}, not {wanted}"
         raise ConfigurationError(f"The ledger {state}: run `rescind migrate` with this version.")
+
+
+def answer(ledger: Ledger) -> None:
+    """See that the database answers and is fit for a ledger, whether or not there is one in it yet.
+
+    Raises LedgerUnavailable, ConfigurationError. An SQLite file is not asked: looking would make it.
+    """
+    if ledger.engine.dialect.name == "sqlite":
+        return
+    with ledger.read() as connection:
+        durability.check(connection)
 
 
 @contextmanager

@@ -48,7 +48,32 @@ def test_doctor_without_migrate(tmp_path: Path, capsys: pytest.CaptureFixture[st
     (tmp_path / ".rescind").mkdir()
     check = examine(capsys, code=1)["ledger"]
     assert check["verdict"] == "fail"
+    assert f"There is no ledger at {tmp_path}/.rescind/ledger.db." in check["reason"]
     assert "rescind migrate" in check["cure"]
+    assert not (tmp_path / ".rescind" / "ledger.db").exists()
+
+
+def test_recover_in_a_home_that_is_none(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["recover", "--home", str(tmp_path / "nowhere")]) == 2
+    assert f"There is no ledger at {tmp_path}/nowhere/ledger.db." in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_doctor_before_the_first_start_looks_at_what_lies_elsewhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", "mysql://me:secret@127.0.0.1:9/shop")
+    monkeypatch.setenv("RESCIND_LEDGER_URL", "postgresql://me:secret@127.0.0.1:9/ledger")
+    monkeypatch.setenv("CELERY_BROKER_URL", "amqp://me:secret@127.0.0.1:9//")
+    checks = examine(capsys, code=1)
+    failed = {name for name, check in checks.items() if check["verdict"] == "fail"}
+    assert failed == {"ledger", "broker", "target:default"}
+    assert "user, password and database" in checks["target:default"]["cure"]
+    assert "secret" not in json.dumps(checks)
+    monkeypatch.setenv("DATABASE_URL", f"sqlite:///{tmp_path}/shop.db")
+    monkeypatch.setenv("RESCIND_LEDGER_URL", f"sqlite:///{tmp_path}/ledger.db")
+    assert "card:default" in examine(capsys, code=1)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_doctor_says_what_helps(
@@ -88,7 +113,9 @@ def test_without_a_ledger_it_is_said_what_to_run(name: str, tmp_path: Path) -> N
     (tmp_path / ".rescind").mkdir()
     done = subprocess.run(command(name), check=False, capture_output=True, text=True, env=environment(), timeout=60)
     assert done.returncode == 2
-    assert "The ledger has no tables yet: run `rescind migrate`" in done.stderr
+    assert f"There is no ledger at {tmp_path}/.rescind/ledger.db." in done.stderr
+    assert "run `rescind migrate`" in done.stderr
+    assert not (tmp_path / ".rescind" / "ledger.db").exists()
     assert "Traceback" not in done.stderr
 
 
@@ -109,9 +136,9 @@ def test_doctor_shows_warnings_by_themselves() -> None:
 
 def test_self_test_where_nothing_can_be_prepared(capsys: pytest.CaptureFixture[str]) -> None:
     main(["migrate"])
-    assert main(["doctor", "--xa-selftest"]) == 0
+    assert main(["doctor", "--xa-selftest"]) == 1
     assert "not possible: SQLite cannot prepare" in capsys.readouterr().out
-    assert main(["doctor", "--xa-selftest", "--json"]) == 0
+    assert main(["doctor", "--xa-selftest", "default", "--json"]) == 1
     assert json.loads(capsys.readouterr().out)[0]["proven"] is None
 
 
