@@ -44,6 +44,7 @@ RescindError
 │   ├── Stopped               a stop was asked for
 │   ├── Fenced                another attempt or recovery has taken over
 │   └── ShuttingDown          this worker is told to leave
+├── Unwritable                a value cannot be written in the format that was asked for
 ├── UploadStorageFull         no space left where uploads are kept
 ├── OutputStorageFull         no space left where the files that tasks make are kept
 ├── LedgerUnavailable         the ledger does not answer
@@ -406,6 +407,13 @@ class ShuttingDown(Interruption):
     """This worker is told to leave; the task goes back to the queue."""
 
     code = "shutting-down"
+
+
+class Unwritable(RescindError):
+    """A value cannot be written in the format that was asked for."""
+
+    code = "unwritable"
+    advice = "Take another format, or name the other columns only."
 
 
 class UploadStorageFull(RescindError):

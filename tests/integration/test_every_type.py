@@ -16,9 +16,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.support.reading import Files, batches
 
-from rescind.api import encoding
 from rescind.domain.branch import BranchId, Protocol
 from rescind.domain.schema import Column, Table, Type
+from rescind.encoders import json_text
 from rescind.targets.sqlite.target import SQLiteTarget
 
 BRANCH = BranchId("abcdefabcdef", 1, "0192f0c0-0000-7000-8000-000000000001", 1, 0)
@@ -87,7 +87,7 @@ def through(directory: Path, kind: Type, fields: list[str | None]) -> list[Any]:
     branch.commit()
     branch.close()
     with target.catalog().rows("t") as found:
-        rows = json.loads(b"[" + b"".join(encoding.json_array(found, {"a"} if kind is Type.json else ())) + b"]")
+        rows = json.loads(b"[" + b"".join(json_text.json_array(found, {"a"} if kind is Type.json else ())) + b"]")
     target.close()
     return [row["a"] for row in rows]
 

@@ -14,6 +14,7 @@ from rescind.api import (
     health,
     loads,
     openapi,
+    outputs,
     problems,
     query,
     rows,
@@ -45,7 +46,7 @@ def create_app(services: Services) -> APIFlask:
     app.after_request(connection.read_to_the_end)
     app.after_request(_harden)
     problems.register(app)
-    for part in (tasks, tables, rows, loads, health, docs):
+    for part in (tasks, outputs, tables, rows, loads, health, docs):
         app.register_blueprint(part.blueprint)
     if settings.classic:
         app.register_blueprint(classic.blueprint)

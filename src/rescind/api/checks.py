@@ -13,6 +13,7 @@ from rescind.domain.upload import Upload
 from rescind.errors import TargetBusy, TargetUnavailable, UnknownTable
 from rescind.readers.reader import Source
 from rescind.readers.registry import open_reader
+from rescind.tasks import export
 from rescind.tasks.load import agreed, match
 
 
@@ -26,6 +27,8 @@ def check_at_once(name: str, args: dict[str, Any], wanted: Wanted) -> None:
     targets = check_commit(definition, checked, wanted)
     if name == "load":
         check_load(checked["table"], services().uploads.get(checked["upload"]), targets, create=checked["create"])
+    elif name == "export":
+        check_export(checked, targets)
     elif name == "clear":
         check_tables(checked["table"], targets, may_miss=checked["made_by_rescind"])
     elif name == "generate":
@@ -54,6 +57,13 @@ def refuse_hidden(name: str) -> None:
     """Raise UnknownTable for a name that callers may neither see nor make."""
     if hidden(name):
         raise UnknownTable(f"There is no table {name}.")
+
+
+def check_export(args: dict[str, Any], targets: Sequence[str]) -> None:
+    """Raises UnknownTable, UnknownColumn, InvalidArguments."""
+    export.check(args["columns"], args["format"], args["spreadsheet"], targets)
+    for table in check_tables(args["table"], targets, may_miss=False).values():
+        table.only(args["columns"])
 
 
 def check_load(name: str, upload: Upload, targets: Sequence[str], *, create: bool) -> None:

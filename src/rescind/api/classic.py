@@ -13,7 +13,7 @@ import pyarrow as pa
 from apiflask import APIBlueprint
 from flask import Response, render_template, request
 
-from rescind.api import answers, encoding, schemas
+from rescind.api import answers, schemas
 from rescind.api.guards import guard_state_change
 from rescind.api.idempotency import body_key
 from rescind.api.openapi import problems
@@ -24,6 +24,7 @@ from rescind.api.waiting import waiting_room
 from rescind.domain.schema import Table
 from rescind.domain.states import State
 from rescind.domain.task import Task
+from rescind.encoders import json_text
 from rescind.errors import InvalidArguments, NotMadeHere, UnknownTable
 from rescind.ledger import pending, tasks
 from rescind.settings import DEFAULT_TARGET
@@ -232,5 +233,5 @@ def _rows_and_count(batches: Iterator[pa.RecordBatch]) -> Iterator[bytes]:
             yield batch
 
     yield b'{"success":true,"data":['
-    yield from encoding.json_array(counted())
+    yield from json_text.json_array(counted())
     yield b'],"count":%d}\n' % rows

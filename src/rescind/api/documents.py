@@ -10,6 +10,7 @@ from flask import url_for
 from rescind.api.problems import problem
 from rescind.api.services import services
 from rescind.domain.moments import rfc3339
+from rescind.domain.receipt import outputs_of
 from rescind.domain.states import State
 from rescind.domain.task import Commit, Problem, Task
 from rescind.errors import Contradiction
@@ -107,6 +108,8 @@ def _rows_per_second(task: Task) -> float:
 def _links(task: Task) -> dict[str, str]:
     names = ["stop", "retry", "events", "rejects", *(["commit"] if _is_held(task) else [])]
     links = {link: url_for(f"tasks.{link}", task_id=task.id) for link in names}
+    if task.state is State.committed and outputs_of(task.receipt):
+        links["download"] = url_for("outputs.download", task_id=task.id)
     return {"self": url_for("tasks.show", task_id=task.id)} | links
 
 

@@ -13,7 +13,7 @@ from apiflask import APIBlueprint
 from flask import Response, request, url_for
 from pydantic import Field
 
-from rescind.api import answers, cursors, encoding, schemas
+from rescind.api import answers, cursors, schemas
 from rescind.api.checks import check_at_once
 from rescind.api.idempotency import NO_BODY, request_key
 from rescind.api.openapi import accepts, problems
@@ -22,6 +22,8 @@ from rescind.api.query import Cursor, Number, takes
 from rescind.api.services import services
 from rescind.api.terms import TargetQuery, Wanted, targets
 from rescind.domain.schema import Table, Type
+from rescind.encoders import json_text
+from rescind.encoders.delimited import csv_document
 from rescind.ledger.tasks import AUTOMATIC
 
 blueprint = APIBlueprint("rows", __name__, url_prefix="/v1/tables", tag="Rows")
@@ -112,12 +114,12 @@ def _first(batches: list[pa.RecordBatch], limit: int) -> list[pa.RecordBatch]:
 
 def _json(table: Table, batches: Iterator[pa.RecordBatch], cursor: str | None = None) -> Iterator[bytes]:
     yield b'{"rows":['
-    yield from encoding.json_array(batches, _json_columns(table))
+    yield from json_text.json_array(batches, _json_columns(table))
     yield f'],"next":{json.dumps(cursor)}}}\n'.encode()
 
 
 def _ndjson(table: Table, batches: Iterator[pa.RecordBatch]) -> Iterator[bytes]:
-    return encoding.ndjson(batches, _json_columns(table))
+    return json_text.ndjson(batches, _json_columns(table))
 
 
 def _json_columns(table: Table) -> set[str]:
@@ -125,7 +127,7 @@ def _json_columns(table: Table) -> set[str]:
 
 
 def _csv(table: Table, batches: Iterator[pa.RecordBatch]) -> Iterator[bytes]:
-    return encoding.csv_document([column.name for column in table.columns], batches)
+    return csv_document(table.columns, batches)
 
 
 _ENCODERS: dict[str, Encoder] = {JSON: _json, NDJSON: _ndjson, CSV: _csv}
@@ -133,7 +135,7 @@ _ENCODERS: dict[str, Encoder] = {JSON: _json, NDJSON: _ndjson, CSV: _csv}
 
 def _cursor(table: Table, batch: pa.RecordBatch) -> str:
     """The key of the batch's last row."""
-    last = encoding.objects(batch.slice(batch.num_rows - 1))[0]
+    last = json_text.objects(batch.slice(batch.num_rows - 1))[0]
     return cursors.encode([last[column.name] for column in table.key])
 
 
@@ -147,6 +149,6 @@ def _after(table: Table, cursor: str) -> list[Any]:
         )
     place = cursors.decode(cursor, len(table.key))
     try:
-        return [encoding.from_plain(value, column.type) for value, column in zip(place, table.key, strict=True)]
+        return [json_text.from_plain(value, column.type) for value, column in zip(place, table.key, strict=True)]
     except (TypeError, ValueError):
         raise cursors.unusable() from None

@@ -55,6 +55,7 @@ class Links(BaseModel):
     events: str
     rejects: str
     commit: str | None = Field(None, description="There while the task is held.")
+    download: str | None = Field(None, description="There once a task has committed that made a file.")
 
 
 class Hold(BaseModel):

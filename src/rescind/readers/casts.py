@@ -34,6 +34,8 @@ _TIMESTAMP = re.compile(rf"{_DATE.pattern}[T ]{_CLOCK}Z?")
 _ZONE = r"(Z|[+-][0-9]{2}(:?[0-5][0-9])?)"
 _INSTANT = re.compile(rf"{_DATE.pattern}[T ]{_CLOCK}{_ZONE}?")
 _HEX_UUID = r"[0-9a-f]{32}"
+_HEX_MARK = r"\x"
+_HEXADECIMAL = re.compile(r"\\x([0-9a-fA-F]{2})*")
 _UUID = re.compile(rf"(urn:uuid:)?{forms.UUID}|\{{{forms.UUID}\}}|{_HEX_UUID}", re.IGNORECASE | re.ASCII)
 
 _DIGITS = b"0123456789"
@@ -178,6 +180,10 @@ def _whole_uuid(text: pa.StringArray) -> Values | None:
     return lower if hyphens and rows.tobytes().count(b"-") == len(_UUID_HYPHENS) * len(rows) else None
 
 
+def _whole_binary(text: pa.StringArray) -> Values | None:
+    return None if pc.any(pc.starts_with(text, _HEX_MARK)).as_py() else text.cast(pa.binary())
+
+
 _WHOLE: dict[Type, Callable[[pa.StringArray], Values | None]] = {
     Type.integer: _whole_integer,
     Type.unsigned: _whole_unsigned,
@@ -189,7 +195,7 @@ _WHOLE: dict[Type, Callable[[pa.StringArray], Values | None]] = {
     Type.timestamp: _whole_timestamp,
     Type.timestamptz: _whole_instant,
     Type.text: lambda text: text,
-    Type.binary: lambda text: text.cast(pa.binary()),
+    Type.binary: _whole_binary,
     Type.json: _whole_json,
     Type.uuid: _whole_uuid,
 }
@@ -269,6 +275,15 @@ def _instant(text: str) -> datetime:
     return read.replace(tzinfo=UTC) if read.tzinfo is None else read.astimezone(UTC)
 
 
+def _binary(text: str) -> bytes:
+    r"""The text's own bytes; after \x they are hexadecimal digits, as PostgreSQL has them: most bytes are no text."""
+    if not text.startswith(_HEX_MARK):
+        return text.encode()
+    if not _HEXADECIMAL.fullmatch(text):
+        raise ValueError
+    return bytes.fromhex(text[len(_HEX_MARK) :])
+
+
 def _json(text: str) -> str:
     if not forms.is_json(text):
         raise ValueError
@@ -291,6 +306,7 @@ _EACH: dict[Type, Callable[[str], object]] = {
     Type.time: _time,
     Type.timestamp: _timestamp,
     Type.timestamptz: _instant,
+    Type.binary: _binary,
     Type.json: _json,
     Type.uuid: _uuid,
 }

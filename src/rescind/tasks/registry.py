@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from rescind.errors import ConfigurationError, UnknownTask
-from rescind.tasks import clear, generate, load
+from rescind.tasks import clear, export, generate, load
 from rescind.tasks.transactional import TaskDefinition
 
 
@@ -17,7 +17,7 @@ class TaskRegistry(Mapping[str, TaskDefinition]):
 
     def __init__(self, modules: Iterable[str], max_generate_rows: int) -> None:
         _search_the_working_directory()
-        built_in = (load.load, generate.limited(max_generate_rows), clear.clear)
+        built_in = (load.load, generate.limited(max_generate_rows), clear.clear, export.export)
         self._definitions = {definition.name: definition for definition in built_in}
         for module in modules:
             for definition in _definitions_in(module):

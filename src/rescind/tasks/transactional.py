@@ -15,11 +15,12 @@ import hashlib
 import inspect
 import json
 import operator
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, closing
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, NewType, get_type_hints
 
+import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 from sqlalchemy import Connection
 
@@ -190,14 +191,15 @@ class Transaction:
         rows_total: int | None = None,
         bytes: int | None = None,
         bytes_total: int | None = None,
-        target: str = DEFAULT_TARGET,
+        target: str | None = DEFAULT_TARGET,
     ) -> None:
         """Tell what was done since the last call: `rows` are added, everything else is set.
 
-        Raises TypeError or ValueError for a count that is no whole number of 64 bits.
+        `target` is where the rows were written; None for a file. Raises TypeError or ValueError for a count that is
+        no whole number of 64 bits.
         """
         added = _whole(rows)
-        if added:  # a task that only tells its phase need not write to `default`
+        if added and target is not None:  # a task that only tells its phase need not write to `default`
             self._work.written[self._work.numbers(target)[0]] += added
         self._tell(added, phase, rows_total, bytes, bytes_total)
 
@@ -231,6 +233,33 @@ class Transaction:
             if pending.by_another(connection, target, name, self.task_id):
                 raise TargetBusy(f"Table {name} of target {target} is being made by another task.")
         return found
+
+    @contextmanager
+    def rows(
+        self,
+        name: str,
+        *,
+        columns: Sequence[str] | None = None,
+        limit: int | None = None,
+        target: str = DEFAULT_TARGET,
+    ) -> Iterator[Iterator[pa.RecordBatch]]:
+        """Rows of a table from one snapshot, in its key's order, as Arrow batches: for a `with`.
+
+        They are read outside the transaction, which sees what it has written itself and they do not. A stop ends the
+        read in the database. Raises UnknownTable, UnknownColumn, Stopped.
+        """
+        self.check()
+        catalog = self._work.target(target).catalog()
+        with (
+            self._work.control.cancellable() as cancellable,
+            catalog.rows(name, columns=columns, limit=limit, cancellable=cancellable) as batches,
+        ):
+            yield self._checked(batches)
+
+    def _checked(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for batch in batches:
+            self.check()
+            yield batch
 
     def made_here(self, name: str, target: str = DEFAULT_TARGET) -> bool:
         """Whether Rescind made that table."""

@@ -49,6 +49,21 @@ class Control:
         with self._lock:
             self._cancels.append(cancel)
 
+    @contextmanager
+    def cancellable(self) -> Iterator[Callable[[Callable[[], None]], None]]:
+        """Have each cancel that is given to what this yields called at every interrupt while the block runs."""
+        given: list[Callable[[], None]] = []
+
+        def give(cancel: Callable[[], None]) -> None:
+            given.append(cancel)
+            self.on_interrupt(cancel)
+
+        try:
+            yield give
+        finally:
+            with self._lock:
+                self._cancels = [cancel for cancel in self._cancels if cancel not in given]
+
     def forget_cancels(self) -> None:
         """From here on nothing is cancelled: the branches are closed, or about to be decided.
 

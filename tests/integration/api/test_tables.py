@@ -79,7 +79,7 @@ def test_rows_as_ndjson(filled: Service) -> None:
 def test_rows_as_csv_tell_null_from_empty(filled: Service) -> None:
     answer = filled.client.get("/v1/tables/t/rows", headers={"Accept": "text/csv"})
     assert answer.headers["content-type"].startswith("text/csv")
-    assert answer.text.splitlines()[:3] == ['"id","name","x","raw"', '1,"x",1.5,', '2,"",,"AP8="']
+    assert answer.text.splitlines()[:3] == ['"id","name","x","raw"', '1,"x",1.5,', r'2,"",,"\x00ff"']
     assert list(csv.reader(io.StringIO(answer.text)))[3][1] == 'a,"b"\nc'
 
 

@@ -58,6 +58,9 @@ GOOD: list[tuple[Type, str, Any]] = [
     (Type.text, " spaces stay ", " spaces stay "),
     (Type.text, "nul\0nul", "nul\0nul"),
     (Type.binary, "é", "é".encode()),
+    (Type.binary, r"\x00fF", b"\x00\xff"),
+    (Type.binary, r"\x", b""),
+    (Type.binary, r"\y00 \x", rb"\y00 \x"),
 ]
 
 TIMESTAMPS = [
@@ -102,6 +105,7 @@ NOT_OF_TYPE = [
     *[(Type.integer, v) for v in ("1.5", "1.0", "1e3", " 12", "12 ", "0x10", "1_000", "-", "--1", "5-", "٣", "abc")],
     *[(Type.real, v) for v in ("nan", "NaN", "inf", "-Infinity", "1e", ".", "1..2", " 1", "1,5", "0x1p3", "1_0")],
     *[(Type.decimal, v) for v in ("1e3", "nan", "1.2.3", ".", "-", " 1")],
+    *[(Type.binary, v) for v in (r"\x0", r"\xg0", r"\x 00", r"\x00 ", r"\xé")],
     *[(Type.boolean, v) for v in ("yes", "no", "2", "tr", "on", " true")],
     *[(Type.date, v) for v in ("2024-02-30", "2023-02-29", "2024-1-5", "20240105", "05.01.2024", "0000-01-01")],
     *[(Type.date, v) for v in ("2024-01-05 00:00", "2024-13-01", "10000-01-01", "2024-W01-1")],

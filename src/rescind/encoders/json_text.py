@@ -1,18 +1,17 @@
-"""Arrow batches as JSON, NDJSON or CSV, one batch at a time.
+"""Arrow batches as JSON or NDJSON, one batch at a time.
 
-In JSON an integer is a number whatever its size, and a column of JSON is there as the value that it is, letter by
+An integer is a number whatever its size, and a column of JSON is there as the value that it is, letter by
 letter: long numbers and repeated names are not lost on the way. A decimal is text, because many parsers would make a
-double of it; bytes are base64. In CSV a column of JSON is its text.
+double of it; bytes are base64. NaN and the infinities, which JSON has not, are the words of protobuf's JSON.
 """
 
 from __future__ import annotations
 
 import base64
-import io
 import json
 import math
 import re
-from collections.abc import Callable, Container, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator
 from datetime import date, datetime, time
 from decimal import Decimal
 from typing import Any, cast
@@ -20,7 +19,6 @@ from uuid import UUID
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from pyarrow import csv
 
 from rescind.domain import decimals, forms
 from rescind.domain.schema import Type
@@ -47,15 +45,6 @@ def ndjson(batches: Iterable[pa.RecordBatch], json_columns: Container[str] = ())
             yield _joined(batch, "\n", json_columns) + b"\n"
 
 
-def csv_document(names: Sequence[str], batches: Iterable[pa.RecordBatch]) -> Iterator[bytes]:
-    """A header and all rows; NULL is an empty field and an empty text is `""`, as `load` reads them."""
-    yield ",".join(f'"{name.replace(chr(34), chr(34) * 2)}"' for name in names).encode() + b"\n"
-    for batch in batches:
-        text = io.BytesIO()
-        csv.write_csv(pa.table(_printable(batch)), text, csv.WriteOptions(include_header=False))
-        yield text.getvalue()
-
-
 def objects(batch: pa.RecordBatch) -> list[dict[str, Any]]:
     """The rows by column name, as JSON values."""
     rows: list[dict[str, Any]] = json.loads(b"[" + b"".join(json_array([batch])) + b"]")
@@ -63,7 +52,7 @@ def objects(batch: pa.RecordBatch) -> list[dict[str, Any]]:
 
 
 def plain(value: Any) -> Any:
-    """The value as JSON can say it: times as RFC 3339, decimals as text, bytes as base64, NaN as null."""
+    """The value as JSON can say it: times as RFC 3339, decimals as text, bytes as base64, NaN as a word."""
     for kind, convert in _CONVERSIONS:
         if isinstance(value, kind):
             return convert(value)
@@ -141,17 +130,10 @@ def _texts(column: pa.Array[Any]) -> pa.Array[Any]:
     return filled
 
 
-def _printable(batch: pa.RecordBatch) -> dict[str, pa.Array[Any]]:
-    """Columns that CSV can hold: bytes as base64."""
-    columns: dict[str, pa.Array[Any]] = {}
-    for name, column in zip(batch.schema.names, batch.columns, strict=True):
-        binary = pa.types.is_binary(column.type)
-        columns[name] = pa.array([plain(value) for value in column.to_pylist()], pa.string()) if binary else column
-    return columns
-
+_NOT_FINITE = {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}
 
 _CONVERSIONS: tuple[tuple[type, Callable[[Any], Any]], ...] = (
-    (float, lambda value: value if math.isfinite(value) else None),
+    (float, lambda value: value if math.isfinite(value) else _NOT_FINITE[str(value)]),
     (Decimal, str),
     (datetime, lambda value: value.isoformat().replace("+00:00", "Z")),
     (date, lambda value: value.isoformat()),
