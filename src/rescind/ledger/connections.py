@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event
 
+from rescind import durability
 from rescind.errors import ConfigurationError
 from rescind.urls import database_url
 
 if TYPE_CHECKING:
     from pymysql.connections import Connection as MySQLConnection
 
-    from rescind.ledger.patient import PatientConnection
+    from rescind.patient import PatientConnection
 
 CONNECT_SECONDS = 5
 #: The longest that one statement takes on a server, its wait for a lock included. On SQLite it is `busy_seconds`, where
@@ -62,8 +63,8 @@ def _sqlite(url: URL, busy_seconds: float) -> Engine:
 
     @event.listens_for(engine, "connect")
     def _(connection: sqlite3.Connection, record: object) -> None:
-        connection.execute("PRAGMA journal_mode=WAL")
-        connection.execute("PRAGMA synchronous=FULL")  # PROTOCOL R10: what is decided survives a power cut
+        for setting in durability.SQLITE:  # PROTOCOL R10: what is decided survives a power cut
+            connection.execute(f"PRAGMA {setting.name}={setting.value}")
         connection.execute("PRAGMA foreign_keys=ON")
 
     @event.listens_for(engine, "begin")
@@ -75,13 +76,12 @@ def _sqlite(url: URL, busy_seconds: float) -> Engine:
 
 def _postgresql(url: URL, statement_seconds: float) -> Engine:
     # Most ledgers are SQLite, and the driver costs start-up time.
-    from rescind.ledger.patient import PatientConnection  # noqa: PLC0415
+    from rescind.patient import PatientConnection  # noqa: PLC0415
 
     network = {"connect_timeout": CONNECT_SECONDS, "keepalives_idle": 10, "keepalives_interval": 5}
     engine = create_engine(url, isolation_level="READ COMMITTED", connect_args=network, **_POOL)
     settings = {
         "TimeZone": "UTC",
-        "synchronous_commit": "on",  # PROTOCOL R10
         "lock_timeout": f"{statement_seconds:g}s",
         "statement_timeout": f"{statement_seconds:g}s",
         "idle_in_transaction_session_timeout": f"{IDLE_SECONDS}s",
@@ -90,13 +90,14 @@ def _postgresql(url: URL, statement_seconds: float) -> Engine:
     @event.listens_for(engine, "do_connect")
     def _(dialect: object, record: object, args: Any, kwargs: Any) -> PatientConnection:
         connection = PatientConnection.connect(*args, **kwargs)
-        connection.answer_seconds = statement_seconds + GRACE_SECONDS
+        connection.patience = statement_seconds + GRACE_SECONDS
         return connection
 
     @event.listens_for(engine, "connect")
     def _(connection: PatientConnection, record: object) -> None:
         asked = ", ".join(["set_config(%s, %s, false)"] * len(settings))
         connection.execute(f"SELECT {asked}", [text for setting in settings.items() for text in setting])
+        connection.execute(durability.POSTGRESQL_SESSION)  # PROTOCOL R10
         connection.commit()
 
     return engine

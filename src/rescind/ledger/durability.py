@@ -1,48 +1,48 @@
-"""Whether what is committed here survives: a kill -9 of the server, and a power cut (PROTOCOL R10).
+"""Whether the ledger's database keeps what is committed (PROTOCOL R10), and every character.
 
-What a session can set for itself, `connections` sets; what only the server's owner can set is checked here.
+What a session can set for itself, `connections` sets; what only the database's owner can set is checked here.
 """
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 from sqlalchemy import Connection, text
 
+from rescind import durability
+from rescind.durability import complaint
 from rescind.errors import ConfigurationError
 
 
 def check(connection: Connection) -> None:
-    """Raise ConfigurationError where the server may lose a commit, or cannot keep every character."""
-    for reason in _REASONS.get(connection.dialect.name, _nothing)(connection):
-        raise ConfigurationError(f"The ledger's server cannot be relied on: {reason}.")
+    """Raise ConfigurationError where the database may lose a commit, or cannot keep every character."""
+    look = {"postgresql": _postgresql, "mysql": _mysql, "sqlite": _sqlite}[connection.dialect.name]
+    if reason := look(connection):
+        raise ConfigurationError(f"The ledger's database cannot be relied on: {reason}.")
 
 
-def _nothing(connection: Connection) -> list[str]:
-    return []
-
-
-def _postgresql(connection: Connection) -> list[str]:
-    found = {name: str(connection.execute(text(f"SHOW {name}")).scalar_one()) for name in ("fsync", "server_encoding")}
-    reasons = []
-    if found["fsync"] != "on":
-        reasons.append("fsync is off, so that a power cut loses decisions; set fsync = on")
+def _postgresql(connection: Connection) -> str | None:
+    names = [setting.name for setting in durability.POSTGRESQL]
+    found = {name: _one(connection, f"SHOW {name}") for name in (*names, "server_encoding")}
     if found["server_encoding"] != "UTF8":
-        reasons.append(f"the database's encoding is {found['server_encoding']}; make the database with UTF8")
-    return reasons
+        return f"the database's encoding is {found['server_encoding']}; make the database with UTF8"
+    return complaint(durability.POSTGRESQL, found)
 
 
-def _mysql(connection: Connection) -> list[str]:
-    names = ("innodb_flush_log_at_trx_commit", "log_bin", "sync_binlog")
-    row = connection.execute(text("SELECT " + ", ".join(f"@@GLOBAL.{name}" for name in names))).one()
-    flush, logged, synced = map(int, row)
-    reasons = []
-    if flush != 1:
-        reasons.append(f"innodb_flush_log_at_trx_commit is {flush}, so that a crash loses decisions; set it to 1")
-    if logged and synced != 1:
-        # After a crash the server rolls back what its binary log lacks, whatever InnoDB has.
-        reasons.append(
-            f"sync_binlog is {synced} and the binary log is on, so that a power cut loses decisions; set it to 1"
-        )
-    return reasons
+def _mysql(connection: Connection) -> str | None:
+    names = ("log_bin", *(setting.name for setting in durability.MYSQL_LOGGED))
+    found = {name: _one(connection, f"SELECT @@GLOBAL.{name}") for name in names}
+    return complaint(durability.MYSQL_LOGGED if int(found["log_bin"]) else durability.MYSQL, found)
 
 
-_REASONS = {"postgresql": _postgresql, "mysql": _mysql}
+def _sqlite(connection: Connection) -> str | None:
+    path = Path(connection.execute(text("PRAGMA database_list")).one().file)
+    if (kind := durability.file_system(path.parent)) in durability.NETWORK:
+        return f"{path} lies on a network file system ({kind}), where SQLite's locks cannot be trusted"
+    found = {setting.name: _one(connection, f"PRAGMA {setting.name}") for setting in durability.SQLITE}
+    return complaint(durability.SQLITE, found)
+
+
+def _one(connection: Connection, statement: str) -> Any:
+    return connection.execute(text(statement)).scalar_one()

@@ -15,6 +15,7 @@ from tests.support.ledgers import on_every_ledger, on_servers
 from tests.support.servers.mariadb import MariaDB
 from tests.support.servers.server import running
 
+from rescind import durability
 from rescind.domain.states import State
 from rescind.errors import ConfigurationError, LedgerUnavailable
 from rescind.ledger import tables, tasks
@@ -233,6 +234,22 @@ def test_deleting_a_task_takes_what_hangs_on_it(ledger: Ledger) -> None:
 def test_a_session_of_postgresql_waits_for_the_disk_whatever_its_role_is_told(ledger: Ledger) -> None:
     with closing(Ledger(f"{ledger.url}?options=-c%20synchronous_commit%3Doff")) as hasty, hasty.read() as connection:
         assert connection.execute(text("SHOW synchronous_commit")).scalar_one() == "on"
+
+
+@pytest.mark.parametrize("ledger_kind", ["postgresql"])
+def test_what_waits_for_more_than_the_disk_is_left_so(ledger: Ledger) -> None:
+    url = f"{ledger.url}?options=-c%20synchronous_commit%3Dremote_apply"
+    with closing(Ledger(url)) as careful, careful.read() as connection:
+        assert connection.execute(text("SHOW synchronous_commit")).scalar_one() == "remote_apply"
+
+
+def test_a_file_on_a_network_file_system_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(durability, "file_system", lambda directory: "nfs4")
+    with (
+        closing(Ledger(f"sqlite:///{tmp_path}/ledger.db")) as ledger,
+        pytest.raises(ConfigurationError, match=r"network file system \(nfs4\)"),
+    ):
+        migrate(ledger)
 
 
 def test_a_binary_log_that_is_not_synced_is_refused(mariadb: MariaDB) -> None:

@@ -214,9 +214,9 @@ NOT_DURABLE: dict[type[Any], tuple[tuple[str, ...], tuple[str, ...], str]] = {
         "innodb_flush_log_at_trx_commit is 2",
     ),
     PostgreSQL: (
-        ("ALTER SYSTEM SET fsync = off", "SELECT pg_reload_conf()"),
-        ("ALTER SYSTEM RESET fsync", "SELECT pg_reload_conf()"),
-        "fsync is off",
+        ("ALTER SYSTEM SET full_page_writes = off", "SELECT pg_reload_conf()"),
+        ("ALTER SYSTEM RESET full_page_writes", "SELECT pg_reload_conf()"),
+        "full_page_writes is off",
     ),
 }
 

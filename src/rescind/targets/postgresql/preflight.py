@@ -8,6 +8,7 @@ from typing import Any
 import psycopg
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 
+from rescind import durability
 from rescind.errors import TargetRefused, TargetUnavailable
 from rescind.targets import marker
 from rescind.targets.postgresql import relations, session
@@ -23,10 +24,10 @@ _CREATE = "; ".join(marker.definition(_DIALECT()))  # sent as one, which is one 
 
 _FACTS = """
 SELECT current_setting('server_version'), current_setting('server_version_num')::int,
-    current_setting('max_prepared_transactions')::int, current_setting('fsync'), current_setting('full_page_writes'),
-    current_setting('server_encoding'), pg_is_in_recovery(), current_setting('default_transaction_read_only')::boolean,
-    pg_backend_pid()
+    current_setting('max_prepared_transactions')::int, current_setting('server_encoding'), pg_is_in_recovery(),
+    current_setting('default_transaction_read_only')::boolean, pg_backend_pid()
 """
+_SETTINGS = "SELECT name, setting FROM pg_catalog.pg_settings WHERE name = ANY (%s)"
 
 
 @dataclass(frozen=True)
@@ -36,8 +37,6 @@ class Facts:
     version: str
     version_number: int
     most_prepared: int
-    fsync: str
-    full_page_writes: str
     encoding: str
     recovering: bool
     read_only: bool
@@ -57,9 +56,9 @@ def check_server(cursor: Cursor) -> Facts:
     session.name_of(cursor.connection)
     if found.version_number < OLDEST:
         raise TargetRefused(f"This is PostgreSQL {found.version}; version 13 or later is needed.")
-    for name, value in (("fsync", found.fsync), ("full_page_writes", found.full_page_writes)):
-        if value != "on":
-            raise TargetRefused(f"PostgreSQL has {name} = {value}: a power cut would undo commits. Set it to on.")
+    settings = dict(cursor.execute(_SETTINGS, [[setting.name for setting in durability.POSTGRESQL]]).fetchall())
+    if reason := durability.complaint(durability.POSTGRESQL, settings):
+        raise TargetRefused(f"PostgreSQL cannot be relied on: {reason}.")
     if found.encoding == "SQL_ASCII":
         raise TargetRefused("The database's encoding is SQL_ASCII, in which no text is known to be what it was.")
     if found.recovering or found.read_only:

@@ -13,10 +13,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import psycopg
-from psycopg.pq import TransactionStatus
 from sqlalchemy import URL
 
+from rescind.durability import POSTGRESQL_SESSION
 from rescind.errors import ConfigurationError, TargetRefused, TargetUnavailable
+from rescind.patient import PatientConnection
 from rescind.targets.postgresql.failures import translated
 
 CONNECT_SECONDS = 5
@@ -63,30 +64,14 @@ _APPLY = """
 SELECT set_config(asked.name, asked.value, false) FROM unnest(%s::text[], %s::text[]) AS asked(name, value)
 WHERE current_setting(asked.name, true) IS NOT NULL
 """
-#: For the session, which undoes what was set for the transaction alone. `remote_apply` is more than `on`, and is kept.
-_DURABLE = """
-SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') <> 'remote_apply'
-"""
-
 _NAME = re.compile(r"(\d+)@(\d+)@(.+)", re.DOTALL)
 _STARTED = "(extract(epoch FROM backend_start) * 1000000)::bigint"
 
 
-class Connection(psycopg.Connection[Any]):
-    """A connection that gives up when no answer comes for `patience` seconds; None: it waits for ever.
-
-    libpq has no such limit: a server that is frozen still acknowledges by its machine's kernel.
-    """
+class Connection(PatientConnection):
+    """A connection to a target."""
 
     patience: float | None = ANSWER_SECONDS
-
-    def wait(self, gen: Any, *args: Any, **kwargs: Any) -> Any:
-        try:
-            return super().wait(gen, *args, **kwargs | {"timeout": self.patience})
-        except psycopg.OperationalError:
-            if self.pgconn.transaction_status == TransactionStatus.ACTIVE:
-                self.pgconn.finish()  # or the next statement would be given the answer to this one
-            raise
 
 
 def parameters(name: str, url: URL) -> dict[str, Any]:
@@ -140,7 +125,7 @@ def settle(cursor: psycopg.Cursor[Any], settings: Mapping[str, str] = _BRANCH) -
 
 def make_durable(cursor: psycopg.Cursor[Any]) -> None:
     """Have commits wait for the disk from now on (PROTOCOL R10)."""
-    cursor.execute(_DURABLE)
+    cursor.execute(POSTGRESQL_SESSION)
 
 
 @dataclass(frozen=True)

@@ -10,20 +10,13 @@ from pathlib import Path
 
 from sqlalchemy.dialects import sqlite as dialect
 
+from rescind import durability
 from rescind.errors import TargetRefused, TargetUnavailable
 from rescind.targets import marker
 from rescind.targets.sqlite import session
 from rescind.targets.sqlite.failures import translated
 
 _REGISTER = "A new target is registered with `rescind migrate`."
-_MOUNTS = Path("/proc/self/mountinfo")
-_FULL = 2  #: SQLite's number for synchronous=FULL
-
-#: File systems on which a lock taken on one machine may not be seen on another.
-_NETWORK = frozenset({
-    "9p", "afs", "ceph", "cifs", "fuse.ceph", "fuse.glusterfs", "fuse.s3fs", "fuse.sshfs", "gfs2", "glusterfs",
-    "gpfs", "lustre", "ncpfs", "nfs", "nfs4", "ocfs2", "orangefs", "smb3", "smbfs",
-})  # fmt: skip
 
 
 def set_up(path: Path) -> None:
@@ -51,7 +44,7 @@ def _check_place(path: Path) -> None:
         raise TargetUnavailable(f"The directory {directory} of the SQLite file does not exist.")
     if not os.access(path if path.exists() else directory, os.W_OK):
         raise TargetUnavailable(f"{path} cannot be written by this process.")
-    if (kind := file_system(directory)) in _NETWORK:
+    if (kind := durability.file_system(directory)) in durability.NETWORK:
         raise TargetRefused(f"{path} lies on a network file system ({kind}), where SQLite's locks cannot be trusted.")
 
 
@@ -67,28 +60,15 @@ def _connected(path: Path, mode: str) -> Iterator[sqlite3.Connection]:
 
 def make_durable(connection: sqlite3.Connection) -> None:
     """WAL and FULL, and look whether they took (PROTOCOL R10). Raises TargetRefused."""
-    (mode,) = connection.execute("PRAGMA journal_mode=WAL").fetchone()
-    connection.execute("PRAGMA synchronous=FULL")
-    (synchronous,) = connection.execute("PRAGMA synchronous").fetchone()
-    if mode != "wal" or synchronous != _FULL:
-        raise TargetRefused(f"SQLite keeps journal_mode={mode}, synchronous={synchronous}; WAL and FULL are needed.")
+    for setting in durability.SQLITE:
+        connection.execute(f"PRAGMA {setting.name}={setting.value}").fetchone()
+    found = {setting.name: _one(connection, f"PRAGMA {setting.name}") for setting in durability.SQLITE}
+    if reason := durability.complaint(durability.SQLITE, found):
+        raise TargetRefused(f"SQLite does as it likes: {reason}.")
 
 
-def file_system(directory: Path, mounts: Path = _MOUNTS) -> str | None:
-    """The type of the file system that holds the directory; None where the system does not tell."""
-    try:
-        lines = mounts.read_text().splitlines()
-    except OSError:
-        return None
-    place = directory.resolve()
-    found: tuple[int, str] | None = None
-    for line in lines:
-        fields, _, rest = line.partition(" - ")
-        point = Path(fields.split()[4].encode().decode("unicode_escape"))
-        # Of two mounts on one point the later one is what is seen.
-        if place.is_relative_to(point) and (found is None or len(point.parts) >= found[0]):
-            found = (len(point.parts), rest.split()[0])
-    return None if found is None else found[1]
+def _one(connection: sqlite3.Connection, statement: str) -> object:
+    return connection.execute(statement).fetchone()[0]
 
 
 def _make_marker_table(connection: sqlite3.Connection) -> None:

@@ -1,4 +1,7 @@
-"""A connection to PostgreSQL that gives up in the end. A module of its own: only such a ledger needs the driver."""
+"""A connection to PostgreSQL that gives up in the end, for the ledger and for targets. Needs the driver.
+
+May import nothing of Rescind.
+"""
 
 from __future__ import annotations
 
@@ -9,13 +12,16 @@ from psycopg.pq import TransactionStatus
 
 
 class PatientConnection(psycopg.Connection[Any]):
-    """Waits `answer_seconds` for each answer: libpq waits for ever where the server's machine still acknowledges."""
+    """A connection that gives up when no answer comes for `patience` seconds; None: it waits for ever.
 
-    answer_seconds: float
+    libpq has no such limit: a server that is frozen still acknowledges by its machine's kernel.
+    """
+
+    patience: float | None = 10.0
 
     def wait(self, gen: Any, *args: Any, **kwargs: Any) -> Any:
         try:
-            return super().wait(gen, *args, **kwargs | {"timeout": self.answer_seconds})
+            return super().wait(gen, *args, **kwargs | {"timeout": self.patience})
         except psycopg.OperationalError:
             if self.pgconn.transaction_status == TransactionStatus.ACTIVE:
                 self.pgconn.finish()  # or the next statement would be given the answer to this one
