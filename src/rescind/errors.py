@@ -39,7 +39,7 @@ RescindError
 ├── TaskError                 the task's own function is at fault
 │   ├── StatementRefused      it tried a statement that a task may not run
 │   ├── TaskRaised            it raised
-│   └── ResultInvalid         it returned what is not JSON
+│   └── ResultInvalid         it returned what is not JSON, or more than is kept
 ├── Interruption              the attempt must end now; no fault of anybody
 │   ├── Stopped               a stop was asked for
 │   ├── Fenced                another attempt or recovery has taken over
@@ -377,7 +377,7 @@ class TaskRaised(TaskError):
 
 
 class ResultInvalid(TaskError):
-    """The function returned what is not JSON."""
+    """The function returned what is not JSON, or more than is kept."""
 
     code = "result-invalid"
 

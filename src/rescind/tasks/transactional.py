@@ -47,8 +47,6 @@ Writers = NewType("Writers", int)
 Function = Callable[..., Any]
 
 LONGEST_PHASE = 40  #: characters of a phase that are kept
-#: A result goes into the ledger with the decision: larger than a packet of MySQL's, it would be sent again for ever.
-MOST_RESULT_BYTES = 256 * 1024
 
 
 @dataclass(frozen=True)
@@ -320,13 +318,10 @@ class Transaction:
 
     def draft(self, result: Any) -> Draft:
         """What the receipt will say. Raises ResultInvalid, InputChanged."""
-        name = self._work.task.name
         try:
-            size = len(json.dumps(result, allow_nan=False))
+            json.dumps(result, allow_nan=False)
         except (TypeError, ValueError) as error:
-            raise ResultInvalid(f"Task {name} returned what is not JSON: {error}.") from error
-        if size > MOST_RESULT_BYTES:
-            raise ResultInvalid(f"Task {name} returned {size} bytes of JSON; {MOST_RESULT_BYTES} is the most.")
+            raise ResultInvalid(f"Task {self._work.task.name} returned what is not JSON: {error}.") from error
         for upload in self._inputs:
             self._uploads.verify(upload, self.check)
         written = self._work.control.progress.rows

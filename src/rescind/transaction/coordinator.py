@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
@@ -19,6 +20,7 @@ from rescind.errors import (
     Fenced,
     LedgerUnavailable,
     RescindError,
+    ResultInvalid,
     Retry,
     RowsRejected,
     TargetUnavailable,
@@ -35,6 +37,10 @@ from rescind.transaction.recovery import COMMIT_REFUSED, Recovery
 from rescind.transaction.work import Work
 
 Body = Callable[[Work], Draft]
+
+#: The receipt goes into the ledger with the decision: larger than a packet of MySQL's, which looks like an outage, it
+#: would be sent again for ever.
+MOST_RECEIPT_BYTES = 256 * 1024
 
 _DECIDED = (State.committing, State.committed)
 
@@ -56,6 +62,7 @@ class Coordinator:
             plan = self._look_before(task)
             work = Work(self._ledger, self._targets, task, plan, control)
             draft = body(work)
+            _expect_small(task, draft)
             work.mark(draft.checksum)
             if task.terms.dry_run:
                 return self._check(task, work, plan, draft, control)
@@ -229,3 +236,9 @@ class Coordinator:
         with self._ledger.write() as connection:
             for branch in ended:
                 ledger_branches.mark_ended(connection, branch)
+
+
+def _expect_small(task: Task, draft: Draft) -> None:
+    size = len(json.dumps(draft.document()))
+    if size > MOST_RECEIPT_BYTES:
+        raise ResultInvalid(f"The receipt of task {task.name} takes {size} bytes; {MOST_RECEIPT_BYTES} is the most.")
