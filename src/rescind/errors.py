@@ -35,6 +35,7 @@ RescindError
 │   ├── TargetConflict        deadlock, lock timeout, broken statement (retryable)
 │   ├── ConstraintViolated    a value breaks a constraint of the table
 │   ├── TargetRefused         the table, engine or setting does not allow all-or-none work
+│   │   └── RightMissing      the account may not do this
 │   └── TransactionBroken     the transaction is no longer the one that was begun
 ├── TaskError                 the task's own function is at fault
 │   ├── StatementRefused      it tried a statement that a task may not run
@@ -349,6 +350,13 @@ class TargetRefused(TargetError):
     advice = "Change what the message names; `rescind doctor` and /v1/targets show what the target can do."
 
 
+class RightMissing(TargetRefused):
+    """The account of the target may not do this."""
+
+    code = "right-missing"
+    advice = "Have it granted: SELECT, INSERT, UPDATE and DELETE on the table, CREATE to make one (docs/operating.md)."
+
+
 class TransactionBroken(TargetError):
     """The transaction is no longer the one that was begun: nothing of it may be trusted."""
 
@@ -437,10 +445,7 @@ class LedgerUnavailable(RescindError):
 
     code = "ledger-unavailable"
     retry = Retry.free
-    advice = (
-        "Start its database, or correct RESCIND_LEDGER_URL (without one it is in the home: RESCIND_HOME or --home). "
-        "Work that was accepted is safe."
-    )
+    advice = "Start its database, or put RESCIND_LEDGER_URL or RESCIND_HOME right; work that was accepted is safe."
 
 
 class LedgerOutdated(RescindError):
@@ -463,20 +468,14 @@ class Undecided(RescindError):
 
     code = "undecided"
     retry = Retry.free
-    advice = (
-        "Look again with `rescind recover`: what the ledger knows of, the sweeper goes on with by itself; "
-        "a branch in quarantine is left to you."
-    )
+    advice = "`rescind recover` shows how it stands; the sweeper goes on by itself, but not with what is in quarantine."
 
 
 class Contradiction(RescindError):
     """The database contradicts the decision: somebody finished a branch by hand, or a ledger was restored."""
 
     code = "contradiction"
-    advice = (
-        "An operator must look: `rescind recover` shows what each database holds of the task, and how to settle it; "
-        "docs/operating.md explains both."
-    )
+    advice = "Look with `rescind recover`: it shows what each database holds, and how to settle it (docs/operating.md)."
 
 
 class ConfigurationError(RescindError):

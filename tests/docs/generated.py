@@ -9,9 +9,12 @@ from pathlib import Path
 from pydantic import AliasChoices
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
+from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 
 from rescind.domain.states import DONE, TRANSITIONS, State
 from rescind.settings import Settings
+from rescind.targets import marker
+from rescind.targets.mysql import preflight
 
 DOCS = Path(__file__).parents[2] / "docs"
 
@@ -39,6 +42,22 @@ def settings_table() -> str:
     return "\n".join(["| environment | `rescind.toml` | default | meaning |", "|---|---|---|---|", *rows])
 
 
+def marker_mysql() -> str:
+    """What makes the marker table of MySQL, for an administrator."""
+    return _sql(preflight.CREATE, "GRANT SELECT, INSERT, DELETE ON rescind_marker TO rescind@'%'")
+
+
+def marker_postgresql() -> str:
+    """The same of PostgreSQL."""
+    table, index = marker.definition(PGDialect_psycopg())  # type: ignore[no-untyped-call]
+    return _sql(table, index, "GRANT SELECT, INSERT, DELETE ON rescind_marker TO rescind")
+
+
+def _sql(*statements: str) -> str:
+    lines = "\n".join(f"{statement.strip()};" for statement in statements).expandtabs(4).splitlines()
+    return "\n".join(["```sql", *(line.rstrip() for line in lines), "```"])
+
+
 def _variables(name: str, field: FieldInfo) -> str:
     if isinstance(field.validation_alias, AliasChoices):
         return ", ".join(f"`{choice}`" for choice in field.validation_alias.choices)
@@ -56,6 +75,8 @@ PARTS: dict[str, tuple[Path, Callable[[], str]]] = {
     "states-diagram": (DOCS / "protocol.md", states_diagram),
     "states-table": (DOCS / "protocol.md", states_table),
     "settings": (DOCS / "settings.md", settings_table),
+    "marker-mysql": (DOCS / "operating.md", marker_mysql),
+    "marker-postgresql": (DOCS / "operating.md", marker_postgresql),
 }
 
 

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from rescind.errors import (
     ConstraintViolated,
     RescindError,
+    RightMissing,
     StatementRefused,
     TargetConflict,
     TargetError,
@@ -52,7 +53,8 @@ _NUMBERS: dict[type[RescindError], tuple[int, ...]] = {
         2012, SERVER_LOST, 2014, 2026, PACKET_MALFORMED, 2055, 2059, 2061, 3032, 3118, 3159, 4031, 4151,
     ),
     TargetFull: (3, 28, 1021, 1114, 1197, 1534, 3675),
-    TargetRefused: (1095, 1142, 1143, 1153, ACCESS_DENIED, 1370, XA_RECOVER_DENIED, 1665, 1785, 3098, 3100),
+    TargetRefused: (1153, 1665, 1785, 3098, 3100),
+    RightMissing: (1095, 1142, 1143, ACCESS_DENIED, 1370, XA_RECOVER_DENIED),
     TransactionBroken: (CLOSED, 1397, 1398, 1399, 1400, 1440),
     StatementRefused: (1148, 1235, 1295, 1422),
 }  # fmt: skip

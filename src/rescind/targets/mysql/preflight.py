@@ -131,11 +131,18 @@ def expect_primary(connection: Connection) -> None:
 def set_up(connection: Connection) -> None:
     """Make the marker table if it is missing. Raises TargetRefused, pymysql.Error."""
     if not has_marker_table(connection):
-        table = str(CreateTable(marker.marker, if_not_exists=True).compile(dialect=MySQLDialect_pymysql())).strip()
-        # With its index in one statement: for want of the right INDEX it would be left without, and be taken for whole.
-        index = f"INDEX {marker.by_incarnation.name} ({', '.join(marker.by_incarnation.columns.keys())})"
-        options = "ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin"
-        run(connection, f"{table.removesuffix(')')}, {index}) {options}")
+        run(connection, CREATE)
+
+
+def _create() -> str:
+    table = str(CreateTable(marker.marker, if_not_exists=True).compile(dialect=MySQLDialect_pymysql())).strip()
+    # With its index in one statement: for want of the right INDEX it would be left without, and be taken for whole.
+    index = f"INDEX {marker.by_incarnation.name} ({', '.join(marker.by_incarnation.columns.keys())})"
+    options = "ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin"
+    return f"{table.removesuffix(')').rstrip()}, {index}) {options}"
+
+
+CREATE = _create()  #: the statement that makes the marker table; the docs show it to administrators
 
 
 def check_marker_table(connection: Connection) -> None:

@@ -11,6 +11,7 @@ import psycopg
 from rescind.errors import (
     ConstraintViolated,
     RescindError,
+    RightMissing,
     TargetConflict,
     TargetError,
     TargetFull,
@@ -36,7 +37,7 @@ _KINDS: dict[str, type[RescindError]] = {
     "3D": TargetUnavailable,  # no such database
     "40": TargetConflict,  # serialization, deadlock
     "40002": ConstraintViolated,
-    "42501": TargetRefused,  # a right is missing
+    "42501": RightMissing,
     "44": ConstraintViolated,  # WITH CHECK OPTION
     "53": TargetConflict,  # memory, locks
     "53100": TargetFull,

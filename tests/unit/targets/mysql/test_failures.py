@@ -18,9 +18,9 @@ from rescind.domain.branch import BranchId, Protocol
 from rescind.errors import (
     ConstraintViolated,
     RescindError,
+    RightMissing,
     TargetConflict,
     TargetFull,
-    TargetRefused,
     TargetUnavailable,
 )
 from rescind.targets.mysql import failures
@@ -139,7 +139,7 @@ def _one_of_two(
         ("UPDATE t SET a = 1 / 0", ConstraintViolated),
         ("INSERT INTO t SELECT a + 1, nowhere FROM t", TargetConflict),
         ("INSERT INTO t SELECT a + 1, b FROM nowhere", TargetConflict),
-        ("SELECT * FROM mysql.global_priv", TargetRefused),
+        ("SELECT * FROM mysql.global_priv", RightMissing),
         ("SELECT no_such_function(1)", None),
     ],
 )

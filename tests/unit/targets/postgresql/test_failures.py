@@ -12,6 +12,7 @@ from tests.unit.targets.postgresql.conftest import Sql
 from rescind.errors import (
     ConstraintViolated,
     RescindError,
+    RightMissing,
     TargetConflict,
     TargetError,
     TargetFull,
@@ -51,7 +52,8 @@ SORTED: dict[type[RescindError], list[str]] = {
         "XX001",
     ],
     TargetFull: ["53100"],
-    TargetRefused: ["0A000", "42501", "55000"],
+    TargetRefused: ["0A000", "55000"],
+    RightMissing: ["42501"],
     TransactionBroken: ["25P02", "25001", "2D000"],
 }
 FAULTY = ["42P01", "42703", "42601", "42804", "3F000"]
