@@ -135,7 +135,8 @@ class Connection(Driver):
             return
         ask, self.server_runs = self.server_runs, None
         if ask():
-            raise SessionLost(number(error), f"{error.args[1]}; the server itself runs on") from error
+            why = "the server itself runs on: was the session ended, or a statement larger than max_allowed_packet?"
+            raise SessionLost(number(error), f"{error.args[1]}; {why}") from error
 
     def cursor(self, cursor: type[Cursor] | None = None) -> Any:
         """A cursor whose statements are looked at first."""
