@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 from tests.integration.test_several_databases import TABLE, engine, run
+from tests.support.ledgers import SERVERS
 from tests.support.surface import Surface, document, real_surface
 
 
@@ -36,3 +37,21 @@ def test_a_table_with_a_slash_in_its_name_can_be_reached(s: Surface) -> None:
     page = s.call("GET", f"/v1/tables/{name}/rows?limit=2")
     assert len(document(page)["rows"]) == 2
     assert s.call("DELETE", f"/v1/tables/{name}/rows").status_code == 202
+
+
+@pytest.mark.parametrize("server", SERVERS)
+def test_a_name_that_is_too_long_is_refused_at_once(
+    server: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    most = {"mariadb": "64 characters", "postgresql": "63 bytes"}[server]
+    longest = "\u00fc" * int(most[:2]) if server == "mariadb" else "\u00fc" * 31 + "x"
+    with real_surface(tmp_path / "home", default=request.getfixturevalue(f"{server}_url")) as s:
+        for wrong in (
+            s.load("create=true", table=longest + "x"),
+            s.load("create=true", table="t", content=f"{longest}x\n1\n".encode()),
+        ):
+            assert wrong.status_code == 422
+            assert f"names of at most {most}" in document(wrong)["detail"]
+        s.accepted("create=true", table=longest, content=f"{longest}\n1\n".encode())
+        s.work()
+        assert document(s.call("GET", f"/v1/tables/{longest}/count")) == {"count": 1}

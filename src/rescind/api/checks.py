@@ -10,7 +10,7 @@ from rescind.api.services import services
 from rescind.api.terms import Wanted, check_commit
 from rescind.domain.schema import Table, hidden
 from rescind.domain.upload import Upload
-from rescind.errors import TargetBusy, TargetUnavailable, UnknownTable
+from rescind.errors import InvalidArguments, TargetBusy, TargetUnavailable, UnknownTable
 from rescind.readers.reader import Source
 from rescind.readers.registry import open_reader
 from rescind.tasks import export
@@ -33,6 +33,7 @@ def check_at_once(name: str, args: dict[str, Any], wanted: Wanted) -> None:
         check_tables(checked["table"], targets, may_miss=checked["made_by_rescind"])
     elif name == "generate":
         refuse_hidden(checked["table"])
+        check_names([checked["table"]], targets)
 
 
 def check_tables(name: str, targets: Sequence[str], *, may_miss: bool) -> dict[str, Table]:
@@ -47,10 +48,24 @@ def check_tables(name: str, targets: Sequence[str], *, may_miss: bool) -> dict[s
             try:
                 found[target] = services().table(name, target)
             except UnknownTable as error:
-                if not may_miss:
+                if may_miss:
+                    check_names([name], [target])
+                else:
                     where = f" in target {target}" if len(targets) > 1 else ""
                     raise UnknownTable(f"There is no table {name}{where}.") from error
     return found
+
+
+def check_names(names: Sequence[str], targets: Sequence[str]) -> None:
+    """Raise InvalidArguments for a name of a table or column that is longer than a target has any."""
+    for target in targets:
+        with suppress(TargetUnavailable, TargetBusy):
+            card = services().look(target, lambda found: found.capabilities())
+            for name in names:
+                if card.longest_name and not card.longest_name.takes(name):
+                    raise InvalidArguments(
+                        f"{name!r} is too long for a name: {card.database} has names of at most {card.longest_name}."
+                    )
 
 
 def refuse_hidden(name: str) -> None:
@@ -76,5 +91,7 @@ def check_load(name: str, upload: Upload, targets: Sequence[str], *, create: boo
     path = services().uploads.path(upload)
     with closing(open_reader(Source(path, settings.max_record_bytes, settings.max_expanded_bytes))) as reader:
         columns = {target: match(reader.header, table) for target, table in tables.items()}
+        if create:
+            check_names(reader.header, [target for target in targets if target not in tables])
     if columns:
         agreed(columns)

@@ -201,6 +201,13 @@ class AbilityDocument(BaseModel):
     reason: str
 
 
+class NameLimitDocument(BaseModel):
+    """How long the name of a table or column may be."""
+
+    most: int
+    unit: str
+
+
 class CardDocument(BaseModel):
     """What a target can do."""
 
@@ -212,6 +219,7 @@ class CardDocument(BaseModel):
     sql: AbilityDocument
     bulk_load: AbilityDocument
     warnings: list[str]
+    longest_name: NameLimitDocument | None
 
 
 class TargetDocument(BaseModel):

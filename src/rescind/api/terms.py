@@ -13,7 +13,6 @@ from rescind.api.query import Flag, Number, Query
 from rescind.api.services import services
 from rescind.domain.task import Commit, Terms
 from rescind.errors import InvalidArguments, TargetBusy, TargetRefused, TargetUnavailable
-from rescind.targets.target import Target
 from rescind.tasks.transactional import TaskDefinition
 from rescind.transaction import preflight
 
@@ -96,7 +95,7 @@ def check_commit(definition: TaskDefinition, args: dict[str, Any], wanted: Wante
         try:
             found = [services().target(name, "targets") for name in branches]
             for name in dict.fromkeys(branches):  # a server that is silent is not asked by the plan, which would wait
-                services().look(name, Target.capabilities)
+                services().look(name, lambda target: target.capabilities())
             preflight.plan(found, wanted.terms)
         except TargetRefused as error:
             raise wrong(_at_fault(branches, definition, wanted.terms), str(error).rstrip(".")) from error

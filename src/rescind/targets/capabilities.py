@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, Literal
 
 
 class Grade(StrEnum):
@@ -27,6 +27,20 @@ class Ability:
 
 
 @dataclass(frozen=True)
+class NameLimit:
+    """How long the name of a table or column may be."""
+
+    most: int
+    unit: Literal["characters", "bytes"]  #: bytes are those of UTF-8
+
+    def takes(self, name: str) -> bool:
+        return len(name.encode() if self.unit == "bytes" else name) <= self.most
+
+    def __str__(self) -> str:
+        return f"{self.most} {self.unit}"
+
+
+@dataclass(frozen=True)
 class Capabilities:
     """A target's card, served by `/v1/targets`."""
 
@@ -38,6 +52,7 @@ class Capabilities:
     sql: Ability  #: a task may run its own SQL
     bulk_load: Ability  #: limited: many-row INSERT; the reason names its cost and the cure
     warnings: tuple[str, ...] = ()  #: what else to know: size limits, replication, proxies, rights
+    longest_name: NameLimit | None = None
 
     def document(self) -> dict[str, Any]:
         return asdict(self)

@@ -103,7 +103,8 @@ def match(header: Sequence[str], table: Table) -> tuple[Column, ...]:
         raise UnknownColumn(f"Column {computed[0]!r} of table {table.name} is computed by the database.")
     missing = [column.name for column in table.columns if not column.optional and column.name not in header]
     if missing:
-        raise MissingColumn(f"The file lacks column {', '.join(map(repr, missing))} of table {table.name}.")
+        what = "column" if len(missing) == 1 else "columns"
+        raise MissingColumn(f"The file lacks {what} {', '.join(map(repr, missing))} of table {table.name}.")
     return found
 
 

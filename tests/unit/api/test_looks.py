@@ -107,7 +107,8 @@ def silent(path: Path) -> Iterator[Surface]:
 def test_requests_are_answered_although_the_database_is_silent(tmp_path: Path) -> None:
     """None of these would ever come back if it waited."""
     with silent(tmp_path) as s:
-        assert s.load().status_code == 202
+        assert s.load("commit=manual").status_code == 202
+        assert s.load("create=true", table="new").status_code == 202
         assert s.call("POST", "/v1/tasks", json={"task": "clear", "args": {"table": "items"}}).status_code == 202
         for path in ("/v1/tables", "/v1/tables/items", "/v1/tables/items/count", "/v1/tables/items/rows", "/get_data"):
             answer = s.call("GET", path)

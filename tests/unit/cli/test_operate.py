@@ -53,9 +53,10 @@ def test_doctor_without_migrate(tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert not (tmp_path / ".rescind" / "ledger.db").exists()
 
 
-def test_recover_in_a_home_that_is_none(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["recover", "--home", str(tmp_path / "nowhere")]) == 2
-    assert f"There is no ledger at {tmp_path}/nowhere/ledger.db." in capsys.readouterr().err
+def test_recover_in_a_home_that_is_none(tmp_path: Path) -> None:
+    done = run("recover", "--home", str(tmp_path / "nowhere"))
+    assert done.returncode == 2
+    assert f"There is no ledger at {tmp_path}/nowhere/ledger.db." in done.stderr
     assert list(tmp_path.iterdir()) == []
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from rescind.targets.capabilities import Ability, Capabilities, Grade
 from rescind.targets.mysql.preflight import Server
+from rescind.targets.mysql.sql import LONGEST_NAME
 
 _XA = "By XA: a prepared branch survives its session, and the server too."
 _NEVER = "The setting two_phase=never: every task commits in one phase."
@@ -22,6 +23,7 @@ def card(server: Server, two_phase: bool) -> Capabilities:
         ),
         sql=Ability(Grade.full, "Statements are parsed; DDL, transaction statements, CALL and SET are refused."),
         bulk_load=_bulk(server),
+        longest_name=LONGEST_NAME,
         warnings=tuple(_warnings(server)),
     )
 

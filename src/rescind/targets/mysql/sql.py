@@ -7,6 +7,7 @@ import re
 from rescind.domain.branch import BranchId
 from rescind.domain.schema import Column, Table, Type, hidden
 from rescind.errors import TargetRefused
+from rescind.targets.capabilities import NameLimit
 
 KEY_CHARACTERS = 191  #: of a text in a key that says no length: four such columns fit into an index
 
@@ -26,7 +27,7 @@ _DECLARED = {
     Type.uuid: "CHAR(36) CHARACTER SET ascii",
 }
 _DECLARATION = re.compile(r"[A-Za-z][A-Za-z0-9_ ]*(\([0-9 ,]+\))?[A-Za-z0-9_ ]*")
-_LONGEST_NAME = 64
+LONGEST_NAME = NameLimit(64, "characters")
 
 
 def quote(name: str) -> str:
@@ -57,8 +58,9 @@ def create_table(table: Table, branch: BranchId, has_uuid: bool) -> str:
 
 
 def _check_name(name: str) -> None:
-    if not name or len(name) > _LONGEST_NAME or name != name.rstrip(" ") or "\0" in name or max(name) > "\uffff":
-        raise TargetRefused(f"MySQL has no tables and columns called {name!r}.")
+    if not name or not LONGEST_NAME.takes(name) or name != name.rstrip(" ") or "\0" in name or max(name) > "\uffff":
+        rule = f"it has 1 to {LONGEST_NAME.most} characters, no blank at its end, no NUL and none beyond U+FFFF"
+        raise TargetRefused(f"{name!r} cannot be the name of a table or column: {rule}.")
 
 
 def _column(table: Table, column: Column, has_uuid: bool) -> str:

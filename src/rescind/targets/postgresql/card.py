@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from rescind.targets.capabilities import Ability, Capabilities, Grade
 from rescind.targets.postgresql.preflight import Facts
+from rescind.targets.postgresql.sql import LONGEST_NAME
 
 _FEW_PREPARED = 16  #: each task with several targets needs one, and one that is held keeps it
 _CHECKS_CLIENT = 140_000  #: server_version_num; it has client_connection_check_interval
@@ -19,6 +20,7 @@ def of(facts: Facts) -> Capabilities:
         transactional_ddl=Ability(Grade.full, "CREATE TABLE is rolled back like any other statement."),
         sql=Ability(Grade.full, "Each statement is parsed; DDL, transaction and session statements are refused."),
         bulk_load=Ability(Grade.full, "COPY, from memory."),
+        longest_name=LONGEST_NAME,
         warnings=tuple(_warnings(facts)),
     )
 

@@ -8,6 +8,7 @@ from datetime import time as clock
 
 from rescind.domain.schema import Column, Table, Type, hidden
 from rescind.errors import TargetRefused
+from rescind.targets.capabilities import NameLimit
 
 _DECLARED = {
     Type.integer: "bigint",
@@ -25,7 +26,8 @@ _DECLARED = {
     Type.uuid: "uuid",
 }
 _DECLARATION = re.compile(r"[A-Za-z][A-Za-z0-9_ ]*(\([0-9 ,]+\))?[A-Za-z ]*")
-_LONGEST_NAME = 63  #: bytes; PostgreSQL cuts off the rest without a word, and a table of that name may be there
+#: PostgreSQL cuts off the rest without a word, and a table of that name may be there.
+LONGEST_NAME = NameLimit(63, "bytes")
 
 #: Values that a session takes at a time: drawing them one by one costs a sixth of a narrow load.
 _CACHED_VALUES = 1000
@@ -44,8 +46,9 @@ def literal(value: object) -> str:
 def create_table(table: Table) -> str:
     """The statement that makes the table. Raises TargetRefused for a name or type that PostgreSQL will not have."""
     for name in (table.name, *(column.name for column in table.columns)):
-        if not name or "\0" in name or len(name.encode()) > _LONGEST_NAME:
-            raise TargetRefused(f"{name!r} cannot be a name: it may have 1 to {_LONGEST_NAME} bytes, and none is NUL.")
+        if not name or "\0" in name or not LONGEST_NAME.takes(name):
+            rule = f"it may have 1 to {LONGEST_NAME}, and none is NUL"
+            raise TargetRefused(f"{name!r} cannot be a name: {rule}.")
     if hidden(table.name):
         raise TargetRefused(f"A table cannot be called {table.name!r}.")
     parts = [_column(table, column) for column in table.columns]
