@@ -1,4 +1,4 @@
-/* The ledger's row of the task and the guarded UPDATEs of ledger/tasks.py: each is one step, and answers. */
+/* The ledger's row of the task and the guarded UPDATEs of ledger/transitions.py: each is one step, and answers. */
 
 /* `held` is the ledger's `prepared`: that word is a branch's here. */
 mtype = { queued, running, held, committing, aborting, committed, checked, stopped, failed, hazard };
@@ -139,7 +139,8 @@ inline mark_hazard(a) {
 inline request_stop() {
     d_step {
         if
-        :: state == queued -> stop_requested = true; stop_accepted = true; state = stopped
+        :: state == queued && attempt == 0 -> stop_requested = true; stop_accepted = true; state = stopped
+        :: state == queued && attempt > 0 -> stop_requested = true; stop_accepted = true; state = aborting
         :: state == running || state == held || state == aborting -> stop_requested = true; stop_accepted = true
         :: else /* too late, or finished */
         fi

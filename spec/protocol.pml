@@ -165,19 +165,25 @@ take_over: /* mark first */
 #endif
     STEP(begin_abort(a, ok); if :: ok -> ok = false :: else -> goto left fi);
 
-abort: /* Recovery.abort: end the session, roll back what is listed; then it must be neither listed nor marked */
+abort: /* Recovery.abort: end every session and look in every target; then roll back what is listed, and see that it
+        * is neither listed nor marked */
 #ifdef MAKES_TABLE
     READ_RECORD
 #ifdef UNDO_FIRST
     UNDO
 #endif
 #endif
-abort_branch:
-    STEP(end_session(a, b); if :: IS_ONE_PHASE(b) -> goto abort_look :: else fi);
+abort_session:
+    STEP(end_session(a, b); NEXT_BRANCH(0, abort_session));
 #ifdef UNDO_BEFORE_ROLLBACK
     UNDO
 #endif
-    STEP(if :: LISTED(a, b) :: else -> goto abort_look fi);
+#if TWO_PHASE > 0
+abort_first: /* Recovery._look_first */
+    STEP(if :: MARKED(a, b) -> mark_hazard(a); goto left :: else fi; NEXT_BRANCH(0, abort_first));
+#endif
+abort_branch:
+    STEP(if :: IS_ONE_PHASE(b) || !LISTED(a, b) -> goto abort_look :: else fi);
     STEP(rollback_prepared(a, b));
     STEP(if :: LISTED(a, b) -> goto left :: else fi);
 abort_look:
