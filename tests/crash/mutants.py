@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 from sqlalchemy import Connection, update
@@ -207,6 +208,17 @@ def _presumed_abort() -> None:
     _put(verdict, "judge", mutant)
 
 
+def _known_by_its_number() -> None:
+    """A branch is the ledger's as soon as its attempt's number is."""
+    everything = SimpleNamespace(find=lambda connection, branch: branch)
+    _put(verdict, "branches", everything)
+
+
+def _rolled_back_before_a_look() -> None:
+    """Branches are rolled back in their order, each before the next one's marker is looked for."""
+    _put(Recovery, "_look_first", lambda self, task, registered: None)
+
+
 def _commit_without_the_disk() -> None:
     """PostgreSQL's sessions do not wait for the disk."""
     _put(postgresql_session, "POSTGRESQL_SESSION", "SELECT set_config('synchronous_commit', 'off', false)")
@@ -259,6 +271,8 @@ MUTANTS: dict[str, Callable[[], None]] = {
     "R8 one-phase branch last": _one_phase_last,
     "R8 two one-phase branches": _two_one_phase_branches,
     "R9 presumed abort": _presumed_abort,
+    "R9 a branch known by its number": _known_by_its_number,
+    "R9 rolled back before a look": _rolled_back_before_a_look,
     "R10 commit without the disk": _commit_without_the_disk,
     "R11 any engine": _any_engine,
     "R12 undone without a look": _undone_without_a_look,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import replace
 from functools import partial
@@ -13,19 +13,21 @@ from pathlib import Path
 from tests.crash import traps
 from tests.crash.processes import in_child
 from tests.crash.run import Run, prepared, sweep, sweep_on, work
-from tests.crash.scenario import Held, Scenario
-from tests.crash.world import World
+from tests.crash.scenario import Held, Scenario, Trap
+from tests.crash.world import Contents, World
 
+from rescind import failpoints
 from rescind.domain.states import State
 from rescind.ledger import incarnation
 
 SWEEP_SECONDS = 0.5  #: some twenty sweeps
 
 
-def restored(scenario: Scenario, world: World, *, declared: bool) -> list[str]:
+def restored(scenario: Scenario, world: World, *, declared: bool = False, dies: bool = False) -> list[str]:
     """The ledger is set back to before the task's attempt, which is prepared (held) or has committed by then.
 
-    Nothing is rolled back, loaded again or committed by itself, whether or not the ledger is `declared` restored.
+    Nothing is rolled back, loaded again or committed by itself, whether or not the ledger is `declared` restored;
+    nor when the next attempt `dies` before it has looked, so that its number is that of the forgotten one.
     """
     task_id = world.submit()
     _copy(world.file("ledger.db"), world.file("backup.db"))
@@ -38,19 +40,57 @@ def restored(scenario: Scenario, world: World, *, declared: bool) -> list[str]:
         with world.open() as parts, parts.ledger.write() as connection:
             incarnation.begin(connection, 1, 2, {})
     _child(world, partial(sweep_on, world, SWEEP_SECONDS))
+    if dies:
+        _child(world, partial(work, world, task_id, Trap("claim.after_commit")))
+        _child(world, partial(sweep_on, world, SWEEP_SECONDS))
     _child(world, partial(work, world, task_id, None))
     _child(world, partial(sweep_on, world, SWEEP_SECONDS))
     found = []
     if reached is None or reached[0] is not (State.prepared if scenario.held else State.committed):
         found.append(f"restored: the attempt had come to {reached}")
-    if _listed(world) != listed:
-        found.append(f"restored: {listed} were prepared, now {_listed(world)}")
-    if world.contents() != contents:
-        found.append("restored: rows came or went by themselves")
-    if (now := world.ledger.where(task_id)) is None or now[0] is not State.hazard:
-        found.append(f"restored: the task is {now}, and nobody is called")
+    found += _left_alone(world, task_id, listed, contents)
     _end_by_hand(world, commit=False)
     return found
+
+
+def restored_midway(scenario: Scenario, world: World) -> list[str]:
+    """The ledger is set back to the running attempt, as it was before its decision: one branch has committed since.
+
+    It is the last one, and the first is prepared still: whoever takes the branches back in their order comes to it
+    before he sees the marker.
+    """
+    task_id = world.submit()
+    _child(world, partial(_work_and_back_up, world))
+    world.sites["other"].finish_by_hand(_ledger(world), commit=True)
+    reached = world.ledger.where(task_id)
+    listed, contents = _listed(world), world.contents()
+    world.file("ledger.db").unlink()
+    _copy(world.file("backup.db"), world.file("ledger.db"))
+    back = world.ledger.where(task_id)
+    _child(world, partial(sweep_on, world, SWEEP_SECONDS))
+    found = []
+    if reached is None or back is None or (reached[0], back[0]) != (State.committing, State.running):
+        found.append(f"restored: the attempt had come to {reached}, the backup to {back}")
+    found += _left_alone(world, task_id, listed, contents)
+    _end_by_hand(world, commit=False)
+    return found
+
+
+def _work_and_back_up(world: World) -> None:
+    """A worker that dies between its decision and its first commit; a backup is made before the decision."""
+    with world.open() as parts:
+        traps.arm(Trap("commit2p.before"), world, None)
+        failpoints.arm("decide.before", partial(_copy, world.file("ledger.db"), world.file("backup.db")))
+        parts.worker().drain()
+
+
+def _left_alone(world: World, task_id: str, listed: list[str], contents: Contents) -> Iterator[str]:
+    if (now := _listed(world)) != listed:
+        yield f"restored: {listed} were prepared, now {now}"
+    if world.contents() != contents:
+        yield "restored: rows came or went by themselves"
+    if (where := world.ledger.where(task_id)) is None or where[0] is not State.hazard:
+        yield f"restored: the task is {where}, and nobody is called"
 
 
 def by_hand(scenario: Scenario, world: World, *, commit: bool) -> list[str]:
@@ -99,7 +139,9 @@ def neighbours(scenario: Scenario, world: World) -> list[str]:
 
 
 STORIES: dict[str, Callable[[Scenario, World], list[str]]] = {
-    "restored": partial(restored, declared=False),
+    "restored": restored,
+    "restored, and its first worker dies": partial(restored, dies=True),
+    "restored to its running attempt": restored_midway,
     "restored, and declared so": partial(restored, declared=True),
     "committed by hand": partial(by_hand, commit=True),
     "rolled back by hand": partial(by_hand, commit=False),

@@ -98,6 +98,11 @@ CONTROLS = {
         {"I8"},
     ),
     "R9 presumed abort": (replace(HELD, story="restored"), {"restored"}),
+    "R9 a branch known by its number": (replace(HELD, story="restored, and its first worker dies"), {"restored"}),
+    "R9 rolled back before a look": (
+        Scenario(0, Place.pair, story="restored to its running attempt"),
+        {"restored"},
+    ),
     "R11 any engine": (Scenario(0, Place.myisam, Job.fail), {"I4"}),
     "R12 undone without a look": (replace(CREATE, workers=(Trap("ddl.after_ddl", Act.use),)), {"I5"}),
     "R12 made before it is on record": (

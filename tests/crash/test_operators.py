@@ -12,12 +12,13 @@ from tests.crash.scenario import Held, Scenario
 pytestmark = pytest.mark.crash
 
 PLACES = (Place.memory, Place.postgresql, Place.mariadb, Place.postgresql_mariadb)
+RESTORED = ("restored", "restored, and declared so", "restored, and its first worker dies")
 
 
 def _all() -> dict[str, Scenario]:
     found: dict[str, Scenario] = {}
     for place in PLACES:
-        for story in ("restored", "restored, and declared so"):
+        for story in RESTORED:
             found[f"{place}: {story} under a held task"] = Scenario(0, place, held=Held.commit, story=story)
         for story in ("committed by hand", "rolled back by hand"):
             found |= {
@@ -25,8 +26,10 @@ def _all() -> dict[str, Scenario]:
             }
         found[f"{place}: neighbours"] = Scenario(0, place, held=Held.commit, story="neighbours")
     for place in (Place.sqlite, Place.mixed, *PLACES):
-        for story in ("restored", "restored, and declared so"):
+        for story in RESTORED:
             found[f"{place}: {story} under a committed task"] = Scenario(0, place, story=story)
+    for place in (Place.pair, Place.postgresql_mariadb):
+        found[f"{place}: restored to its running attempt"] = Scenario(0, place, story="restored to its running attempt")
     return found
 
 

@@ -75,9 +75,7 @@ class Coordinator:
             else:
                 decided = self._decide(task, plan, draft, control.progress)
         except BaseException as error:
-            # A stop must not hide that the databases show more than the ledger knows.
-            contradicted = isinstance(error, Contradiction)
-            return self._take_back(task, work, error if contradicted else control.interruption or error)
+            return self._take_back(task, work, control.interruption or error)
         if not decided:
             return self._take_back(task, work, control.interruption or Fenced("The decision was refused."))
         return State.prepared if task.terms.commit is Commit.manual else self._carry_out(task, work)

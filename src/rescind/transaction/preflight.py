@@ -54,9 +54,8 @@ def look_before(ledger: Ledger, targets: Collection[Target], task: Task) -> None
     name, incarnation = ledger.identity()
     if ledger.incarnation() != incarnation:
         raise LedgerOutdated("The ledger was declared restored after this process began; restart it.")
-    for target in targets:  # first of all: a refusal would end a task that has committed
-        proof.expect_nothing_unknown(ledger, target, task)
     for target in targets:
+        proof.expect_nothing_unknown(ledger, target, task)
         target.preflight()
         if (newest := target.newest_incarnation(name)) > incarnation:
             raise LedgerOutdated(

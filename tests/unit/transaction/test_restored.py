@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from sqlalchemy import delete, update
+from sqlalchemy import Connection, delete, update
 from tests.support.protocol import ROWS, SHAPES, World
 
-from rescind import failpoints
+from rescind.domain.receipt import Draft
 from rescind.domain.states import State, StopAnswer
-from rescind.domain.task import Commit, Terms
+from rescind.domain.task import Commit, Task, Terms
 from rescind.errors import Stopped, TargetRefused
 from rescind.ledger import incarnation, tables, transitions
 from rescind.testing.memory import MemoryTarget
@@ -144,12 +144,42 @@ def test_no_end_is_told_beside_a_marker(w: World, lost: int) -> None:
     assert w.recovery.take_over(w.claim(task_id), lost=True) is (State.hazard if lost == 5 else State.queued)
 
 
-def test_a_stop_that_comes_while_an_attempt_is_taken_back_is_proven_too(w: World) -> None:
-    """The end was to be `queued`, before which nobody looks."""
+def test_a_stop_that_comes_while_an_attempt_is_taken_back_is_proven_too(
+    w: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The end was to be `queued`, before which nobody looks; then the stop comes."""
+    end_abort = transitions.end_abort
+
+    def late(connection: Connection, task: Task, to: State, back_off_seconds: float) -> State | None:
+        transitions.request_stop(connection, task.id)
+        return end_abort(connection, task, to, back_off_seconds)
+
     task_id = committed(w)
     set_back(w, task_id)
-    failpoints.arm("abort.before_final", lambda: w.stop(task_id))
+    monkeypatch.setattr(transitions, "end_abort", late)
     assert w.recovery.take_over(w.claim(task_id), lost=True) is State.hazard
+
+
+@pytest.mark.parametrize("forgotten", [State.committed, State.prepared])
+def test_the_next_attempt_looks_before_it_writes(w: World, forgotten: State) -> None:
+    """It would find no key taken: what it writes is new each time."""
+    task_id = committed(w) if forgotten is State.committed else held(w, "two")
+    set_back(w, task_id)
+    assert w.recovery.take_over(w.claim(task_id), lost=True) is State.queued
+    assert w.attempt(w.claim(task_id), lambda work: Draft()) is State.hazard
+    assert {marker.branch.attempt for marker in w.targets["two"].markers(w.ledger.identity()[0], task_id)} <= {1}
+
+
+def test_a_branch_of_an_earlier_life_is_not_the_one_that_has_its_key(w: World) -> None:
+    """Attempt 1 was made in both lives; the one that the ledger knows is not the one that is prepared."""
+    task_id = held(w, "two")
+    set_back(w, task_id, State.queued, attempt=1, registered=1)
+    declare(w)
+    with w.ledger.write() as connection:
+        connection.execute(update(tables.branch).where(tables.branch.c.task == task_id).values(incarnation=2))
+    w.stop(task_id)
+    assert w.recover(task_id) is State.hazard
+    assert [branch.incarnation for branch in w.prepared("two")] == [1]
 
 
 def test_a_stop_does_not_hide_what_the_attempt_has_found(w: World) -> None:
