@@ -30,6 +30,8 @@ LONG_RUNNING = frozenset({"up", "api", "worker", "sweeper"})
 #: Command, where it is, and what it does. The module is imported when the command is called.
 USER_COMMANDS = (
     ("load", "rescind.cli.load:load", "Load a file into a table."),
+    ("export", "rescind.cli.export:export", "Put a table into a file, and download it."),
+    ("download", "rescind.cli.download:download", "Download the file that a task made."),
     ("generate", "rescind.cli.tasks:generate", "Generate rows of random data."),
     ("tasks", "rescind.cli.tasks:tasks", "List tasks, the newest first."),
     ("show", "rescind.cli.tasks:show", "Show one task."),

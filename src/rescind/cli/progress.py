@@ -17,6 +17,9 @@ class View(Protocol):
     def sent(self, done: int, total: int) -> None:
         """So many bytes of the file were sent."""
 
+    def received(self, done: int, total: int) -> None:
+        """So many bytes of a file have come."""
+
     def task(self, document: Mapping[str, Any]) -> None:
         """The task's document, as it is now."""
 
@@ -44,6 +47,9 @@ class _Silence:
     def sent(self, done: int, total: int) -> None:
         pass
 
+    def received(self, done: int, total: int) -> None:
+        pass
+
     def task(self, document: Mapping[str, Any]) -> None:
         pass
 
@@ -55,6 +61,10 @@ class _Lines:
     def sent(self, done: int, total: int) -> None:
         if done == total:
             self._line(f"sent {total:,} bytes")
+
+    def received(self, done: int, total: int) -> None:
+        if done == total:
+            self._line(f"received {total:,} bytes")
 
     def task(self, document: Mapping[str, Any]) -> None:
         self._line(f"task {document['id']}: {describe(document)}")
@@ -71,7 +81,13 @@ class _Bar:
         self._row = bar.add_task("", total=None, detail="")
 
     def sent(self, done: int, total: int) -> None:
-        self._bar.update(self._row, description="sending", completed=done, total=total, detail=f"{done:,} bytes")
+        self._bytes("sending", done, total)
+
+    def received(self, done: int, total: int) -> None:
+        self._bytes("receiving", done, total)
+
+    def _bytes(self, what: str, done: int, total: int) -> None:
+        self._bar.update(self._row, description=what, completed=done, total=total, detail=f"{done:,} bytes")
 
     def task(self, document: Mapping[str, Any]) -> None:
         progress = document["progress"]

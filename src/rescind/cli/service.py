@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Annotated, Any, Self
@@ -79,9 +80,25 @@ class Service:
         """POST a stream; `headers` must have its Content-Length and Content-Type."""
         return self._ask("POST", path, content=body, params=query, headers=headers)
 
+    @contextmanager
+    def stream(self, path: str, headers: Mapping[str, str]) -> Iterator[httpx2.Response]:
+        """GET a file; nothing of the answer has been read yet. A connection that breaks meanwhile is Unanswered too."""
+        everything = {"Accept": "*/*", "Accept-Encoding": "identity"}
+        with self._answered(), self._client.stream("GET", path, headers={**everything, **headers}) as response:
+            if not response.is_success:
+                response.read()
+                self._content(response, changes=False)  # raises
+            yield response
+
     def _ask(self, method: str, path: str, **request: Any) -> Any:
-        try:
+        with self._answered():
             response = self._client.request(method, path, **request)
+        return self._content(response, changes=method != "GET")
+
+    @contextmanager
+    def _answered(self) -> Iterator[None]:
+        try:
+            yield
         except (httpx2.ConnectError, httpx2.ConnectTimeout):
             raise Unanswered(f"No service answers at {self._url}.", sent=False) from None
         except httpx2.TimeoutException:
@@ -90,7 +107,6 @@ class Service:
             raise _not_an_address(self._url) from None
         except httpx2.TransportError as error:
             raise Unanswered(f"The connection to {self._url} broke: {error}.", sent=True) from None
-        return self._content(response, changes=method != "GET")
 
     def _content(self, response: httpx2.Response, *, changes: bool) -> Any:
         kind = response.headers.get("Content-Type", "").partition(";")[0]
