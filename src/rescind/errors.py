@@ -5,6 +5,7 @@ RescindError
 │   ├── UnknownTask           no task of that name can be started
 │   ├── UnknownId             no task has that id
 │   ├── UnknownUpload         no upload has that id, or its bytes are gone
+│   ├── UploadInUse           a task still needs the upload
 │   ├── InvalidArguments      the arguments do not fit the task
 │   ├── NoOutput              the task made no such file
 │   ├── NotCommitted          the task has not committed, so nothing that it made can be had
@@ -116,6 +117,13 @@ class UnknownUpload(InvalidRequest):
 
     code = "unknown-upload"
     advice = "Send the file again; uploads are deleted when their task has committed, else after 7 days by default."
+
+
+class UploadInUse(InvalidRequest):
+    """A task that has not ended still needs the upload."""
+
+    code = "upload-in-use"
+    advice = "Wait until the task has ended, or stop it."
 
 
 class InvalidArguments(InvalidRequest):

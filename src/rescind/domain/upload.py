@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+LONGEST_NAME = 255  #: characters of a file's name
 
 @dataclass(frozen=True)
 class Upload:

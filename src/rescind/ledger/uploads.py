@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Connection, and_, exists, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, and_, exists, insert, or_, select, true, update
 
 from rescind.domain.states import DONE, State
 from rescind.domain.upload import Upload
@@ -39,6 +40,23 @@ def get(connection: Connection, upload_id: str) -> Upload | None:
     if row is None:
         return None
     return Upload(row.id, row.length, row.sha256, row.filename, row.content_type, row.content_encoding)
+
+
+def same(connection: Connection, upload: Upload, since: datetime) -> Upload | None:
+    """One that was received after that time with the same name, type and bytes, and that no task has ever used."""
+    alike = (
+        _u.c[name] == value if value is not None else _u.c[name].is_(None)
+        for name, value in (
+            ("filename", upload.filename),
+            ("content_type", upload.content_type),
+            ("content_encoding", upload.content_encoding),
+            ("length", upload.length),
+            ("sha256", upload.sha256),
+        )
+    )
+    query = select(_u.c.id).where(*alike, _u.c.deleted_at.is_(None), _u.c.created_at > since, ~_uses(true()))
+    found = connection.execute(query.order_by(_u.c.created_at.desc()).limit(1)).scalar()
+    return None if found is None else replace(upload, id=found)
 
 
 def disposable(connection: Connection, older_than: datetime) -> list[str]:

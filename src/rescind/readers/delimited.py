@@ -6,11 +6,17 @@ whatever the file's size, and every record's number and every byte's offset is k
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from rescind.domain.rejects import Reject
 from rescind.domain.schema import Column
 from rescind.errors import InvalidArguments, InvalidEncoding, RecordTooLong
 from rescind.readers import compression
@@ -23,13 +29,25 @@ from rescind.readers.options import COMMA, QUOTE, Format, Options
 from rescind.readers.pipeline import in_order
 from rescind.readers.reader import InputField, Rows, Source
 from rescind.readers.records import Block, Piece, Readable, TooLong, split
-from rescind.readers.rows import null_where_na, typed_rows
+from rescind.readers.rows import misshapen, null_where_na, typed_rows
 from rescind.readers.spelling import Spelling
 
 #: What separates the fields where nothing is said.
 USUAL_DELIMITER = {Format.csv: COMMA, Format.tsv: "\t"}
 
 R = TypeVar("R")
+
+
+class Texts(NamedTuple):
+    """Some records' numbers in the file, from 1, their fields, and what is wrong with the records beside them.
+
+    Of `columns` a field is null where it is NULL in a column of text, of `bare` where it is in any other.
+    """
+
+    records: npt.NDArray[np.int64]
+    columns: tuple[pa.StringArray, ...]
+    bare: tuple[pa.StringArray, ...]
+    rejects: tuple[Reject, ...]
 
 
 class DelimitedReader:
@@ -44,20 +62,21 @@ class DelimitedReader:
         options = source.options
         options.refuse_foreign(format_)
         self._source = source
-        self._dialect = dialect_of(options, format_)
-        self._spelling = Spelling.of(options)
+        self.dialect = dialect_of(options, format_)
+        self.spelling = Spelling.of(options)
+        self.whole = True  #: whether the last pass came to the file's end; it does not where a sample is enough
         self._rows_read = 0
         self._bytes_read = 0
         first = read_header if options.header else number_columns
         with closing(self._open()) as stream:
-            self.header, self._begin = first(stream, source.max_record_bytes, self._dialect)
+            self.header, self._begin = first(stream, source.max_record_bytes, self.dialect)
         if options.header and options.delimiter is None:
-            refuse_other_delimiter(self.header, self._dialect.delimiter)
-        self._parser = Parser(len(self.header), self._dialect, options.null)
+            refuse_other_delimiter(self.header, self.dialect.delimiter)
+        self._parser = Parser(len(self.header), self.dialect, options.null)
 
     def infer(self, check: Callable[[], None]) -> tuple[Column, ...]:
         """See Reader. Records that cannot be read do not count here; `batches` rejects them."""
-        columns = [Inference(self._spelling) for _ in self.header]
+        columns = [Inference(self.spelling) for _ in self.header]
 
         def look(block: Block) -> tuple[int, list[Holding]]:
             fields = self._parser.parse(block)
@@ -78,12 +97,24 @@ class DelimitedReader:
 
         def look(block: Block) -> tuple[int, Rows]:
             read = self._parser.parse(block)
-            return read.total, typed_rows(read, placed, self._spelling, keep)
+            return read.total, typed_rows(read, placed, self.spelling, keep)
 
         for total, rows in self._results(look, check):
             before, self._rows_read = self._rows_read, self._rows_read + total
-            rejects = tuple(replace(reject, record=reject.record + before) for reject in rows.rejects)
-            yield Rows(rows.batch, rows.records + before, rejects, rows.rejected)
+            yield rows.after(before)
+
+    def texts(self, check: Callable[[], None]) -> Iterator[Texts]:
+        """All records in the file's order, as text."""
+
+        def look(block: Block) -> tuple[int, Texts]:
+            read = self._parser.parse(block)
+            bare = tuple(map(null_where_na, read.columns, read.na))
+            return read.total, Texts(read.records + 1, read.columns, bare, misshapen(read))
+
+        for total, texts in self._results(look, check):
+            before, self._rows_read = self._rows_read, self._rows_read + total
+            rejects = tuple(replace(reject, record=reject.record + before) for reject in texts.rejects)
+            yield texts._replace(records=texts.records + before, rejects=rejects)
 
     @property
     def rows_read(self) -> int:
@@ -104,6 +135,7 @@ class DelimitedReader:
         Raises InvalidEncoding, RecordTooLong and what `compression` raises.
         """
         self._rows_read = self._bytes_read = 0
+        self.whole = True
 
         def handle(piece: Piece) -> R:
             if isinstance(piece, TooLong):
@@ -131,7 +163,11 @@ class DelimitedReader:
             while skipped < self._begin:
                 skipped += len(stream.read(self._begin - skipped))
             limit, width = self._source.max_record_bytes, len(self.header)
-            for piece in split(_Checked(stream, check), self._begin, limit, width, self._dialect):
+            most = self._source.sample_bytes or sys.maxsize
+            for piece in split(_Checked(stream, check), self._begin, limit, width, self.dialect):
+                if piece.offset >= most:
+                    self.whole = False
+                    return
                 self._bytes_read = stream.consumed
                 yield piece
             self._bytes_read = stream.consumed
@@ -142,7 +178,9 @@ def dialect_of(options: Options, format_: Format) -> Dialect:
     delimiter = options.delimiter or USUAL_DELIMITER[format_]
     quote = QUOTE if options.quote is None else options.quote
     if delimiter == quote:
-        raise InvalidArguments(f"The quote of a file in the format {format_} cannot be its delimiter.")
+        message = "the delimiter and the quote are the same character"
+        wrong = {"name": "delimiter" if options.delimiter else "quote", "message": message}
+        raise InvalidArguments(f"The file cannot be read as is said: {message}.", [wrong])
     return Dialect(delimiter, quote)
 
 

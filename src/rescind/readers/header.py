@@ -13,8 +13,8 @@ from rescind.readers.encoding import bad_byte
 from rescind.readers.options import COMMA, UTF_8
 from rescind.readers.records import BLOCK_BYTES, Readable, first_record, well_quoted
 
-#: One of them in the name of an only column tells of another kind of file.
-_DELIMITERS = {COMMA: "a comma", ";": "a semicolon", "\t": "a tab", "|": "a bar"}
+#: What separates fields, in words. Another one in the name of an only column tells of another kind of file.
+DELIMITERS = {COMMA: "a comma", ";": "a semicolon", "\t": "a tab", "|": "a bar"}
 
 
 def read_header(stream: Readable, max_record_bytes: int, dialect: Dialect) -> tuple[tuple[str, ...], int]:
@@ -37,9 +37,9 @@ def number_columns(stream: Readable, max_record_bytes: int, dialect: Dialect) ->
 
 def refuse_other_delimiter(names: tuple[str, ...], delimiter: str) -> None:
     """Raise InvalidHeader for an only name that looks like several, separated by something else."""
-    found = next((mark for mark in _DELIMITERS if mark != delimiter and mark in names[0]), None)
+    found = next((mark for mark in DELIMITERS if mark != delimiter and mark in names[0]), None)
     if len(names) == 1 and found:
-        said, looks = (_DELIMITERS.get(mark, repr(mark)) for mark in (delimiter, found))
+        said, looks = (DELIMITERS.get(mark, repr(mark)) for mark in (delimiter, found))
         raise InvalidHeader(
             f"The header has one column, {names[0]!r}: its fields seem to be separated by {looks}, not by {said}. "
             f"If so say delimiter={_spelled(found)}, if not delimiter={_spelled(delimiter)}."

@@ -13,12 +13,12 @@ import pyarrow as pa
 from pyarrow import compute
 
 from rescind.domain.schema import Type
-from rescind.readers.casts import cast_whole, has_only
+from rescind.readers.casts import cast_whole
 from rescind.readers.spelling import Spelling
 
 pc: Any = compute  # its type hints know no constants
 
-_NARROWEST_FIRST = (Type.integer, Type.real, Type.boolean, Type.date, Type.timestamp)
+NARROWEST_FIRST = (Type.integer, Type.real, Type.boolean, Type.date, Type.timestamp)
 
 #: How a real begins that would come out without its sign or its zeros.
 _ALTERED_START = r"^([+]|-?0[0-9])"
@@ -38,7 +38,7 @@ class Inference:
 
     def __init__(self, spelling: Spelling) -> None:
         self._spelling = spelling
-        self._possible: tuple[Type, ...] = _NARROWEST_FIRST
+        self._possible: tuple[Type, ...] = NARROWEST_FIRST
         self._seen = False
 
     def holding(self, text: pa.StringArray) -> Holding:
@@ -70,8 +70,8 @@ class Inference:
 def holds(type_: Type, values: pa.StringArray, spelling: Spelling) -> bool:
     """Whether all values, of which none is null, are of the type and come out as they stand."""
     values = spelling.usual(values, type_)
-    if type_ is Type.boolean and has_only(values, b"01"):
-        return False
+    if type_ is Type.boolean and pc.min(pc.binary_length(values)).as_py() < len("true"):
+        return False  # t and f are letters, 1 and 0 numbers
     typed = cast_whole(values, type_)
     if typed is None:
         return False
@@ -80,8 +80,6 @@ def holds(type_: Type, values: pa.StringArray, spelling: Spelling) -> bool:
             return bool(pc.cast(typed, pa.string()).equals(values))
         case Type.real:
             return _keeps_real(values)
-        case Type.boolean:
-            return bool(pc.min(pc.binary_length(values)).as_py() >= len("true"))
         case _:
             return True
 

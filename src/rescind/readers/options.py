@@ -5,9 +5,9 @@ from __future__ import annotations
 import codecs
 import io
 from enum import StrEnum
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from rescind.errors import InvalidArguments
 from rescind.readers.date_format import date_format
@@ -52,9 +52,13 @@ def _tab(value: object) -> object:
 
 
 def _mark(value: str) -> str:
-    if not value.isascii() or value in ("\r", "\n", "\0"):
+    if len(value) != 1 or not value.isascii() or value in ("\r", "\n", "\0"):
         raise ValueError("one ASCII character that ends no line is expected")
     return value
+
+
+def _mark_or_none(value: str) -> str:
+    return value and _mark(value)
 
 
 def _date_format(text: str) -> str:
@@ -74,6 +78,18 @@ def _encoding(name: str) -> str:
     return UTF_8 if found in (UTF_8, "utf-8-sig") else name
 
 
+def _listed(value: object) -> object:
+    return value.split(COMMA) if isinstance(value, str) else value
+
+
+#: A list, or in a query string and on the command line its members separated by commas.
+Nulls = Annotated[
+    tuple[Annotated[str, Field(max_length=100)], ...],
+    BeforeValidator(_listed),
+    Field(max_length=MOST_NULLS, strict=False),
+]
+
+
 class Options(BaseModel):
     """How to read. A choice that the file's format does not have is refused, not ignored."""
 
@@ -85,14 +101,12 @@ class Options(BaseModel):
         description="Whether the first record of a CSV, TSV or spreadsheet names the columns; if not they are "
         "column1, column2 and so on.",
     )
-    delimiter: (
-        Annotated[str, BeforeValidator(_tab), Field(min_length=1, max_length=1), AfterValidator(_mark)] | None
-    ) = Field(
+    delimiter: Annotated[str, BeforeValidator(_tab), AfterValidator(_mark)] | None = Field(
         None,
         description="What separates the fields of a CSV: one ASCII character, or the word tab; a comma if nothing is "
         "said.",
     )
-    quote: Annotated[str, Field(max_length=1), AfterValidator(_mark)] | None = Field(
+    quote: Annotated[str, AfterValidator(_mark_or_none)] | None = Field(
         None,
         description="What stands around a field of a CSV that holds delimiters: one ASCII character; empty for "
         "nothing.",
@@ -105,18 +119,10 @@ class Options(BaseModel):
     encoding: Annotated[str, Field(max_length=40), AfterValidator(_encoding)] = Field(
         UTF_8, description="The encoding of text, as windows-1252; it is never guessed."
     )
-    null: Annotated[tuple[Annotated[str, Field(max_length=100)], ...], Field(max_length=MOST_NULLS)] | None = Field(
-        None, description="Unquoted spellings of NULL in text, instead of nothing and NA."
-    )
+    null: Nulls | None = Field(None, description="Unquoted spellings of NULL in text, instead of nothing and NA.")
     sheet: Annotated[str, Field(min_length=1, max_length=255)] | None = Field(
         None, description="Which sheet of a spreadsheet; otherwise the first."
     )
-
-    @model_validator(mode="after")
-    def _marks_differ(self) -> Self:
-        if (QUOTE if self.quote is None else self.quote) == (self.delimiter or COMMA):
-            raise ValueError("delimiter and quote are the same character")
-        return self
 
     @property
     def chosen(self) -> frozenset[str]:

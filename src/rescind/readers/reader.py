@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from rescind.domain.rejects import Reject
 from rescind.domain.schema import Column
-from rescind.readers.options import Options
+from rescind.readers.options import NOTHING_SAID, Options
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,11 @@ class Source:
     path: Path
     max_record_bytes: int
     max_expanded_bytes: int
-    options: Options = Options()  #: what was said of them
+    options: Options = NOTHING_SAID
+    name: str | None = None  #: of the file, as its sender called it
+    media_type: str | None = None  #: as its sender gave it
+    #: Of text only the records that begin in about so many bytes are read, where a part is enough; None for all.
+    sample_bytes: int | None = None
 
 
 class InputField(NamedTuple):
@@ -46,6 +50,11 @@ class Rows:
     rejects: tuple[Reject, ...] = ()
     rejected: int = 0
 
+    def after(self, records: int) -> Rows:
+        """The same, where so many records come before what was taken for the file's first one."""
+        rejects = tuple(replace(reject, record=reject.record + records) for reject in self.rejects)
+        return Rows(self.batch, self.records + records, rejects, self.rejected)
+
     def slice(self, start: int, rows: int) -> Rows:
         """So many of the rows that fit, without the rejects."""
         return Rows(self.batch.slice(start, rows), self.records[start : start + rows])
@@ -55,6 +64,8 @@ class Reader(Protocol):
     """One input file."""
 
     header: tuple[str, ...]  #: names of the fields as they stand in the file, checked (not empty, not doubled)
+    #: Whether those are all names. Of JSON only the whole file tells, which is not read where an answer is waited for.
+    header_is_whole: bool
 
     def infer(self, check: Callable[[], None]) -> tuple[Column, ...]:
         """The header's columns with the narrowest type that holds every value of the whole file."""

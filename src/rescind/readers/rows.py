@@ -56,6 +56,11 @@ def typed_rows(fields: Fields, columns: Sequence[tuple[Column, int]], spelling: 
     return Rows(batch.filter(pa.array(fit)), records[fit], rejects, len(bad))
 
 
+def misshapen(fields: Fields) -> tuple[Reject, ...]:
+    """The records that are no rows at all; numbered as in `typed_rows`."""
+    return tuple(_reject(bad.record, bad, fields) for bad in sorted(fields.malformed, key=lambda bad: bad.record))
+
+
 def null_where_na(text: pa.StringArray, na: npt.NDArray[np.bool_] | None) -> pa.StringArray:
     """The text with a null for each unquoted NA."""
     if na is None:

@@ -10,9 +10,16 @@ import uuid_utils
 
 from rescind import failpoints
 from rescind.domain.upload import Upload
-from rescind.errors import InputChanged, UnknownUpload, UploadIncomplete, UploadStorageFull, UploadTooLarge
+from rescind.errors import (
+    InputChanged,
+    UnknownUpload,
+    UploadIncomplete,
+    UploadInUse,
+    UploadStorageFull,
+    UploadTooLarge,
+)
 from rescind.ledger import uploads
-from rescind.ledger.engine import Ledger
+from rescind.ledger.engine import Ledger, now
 from rescind.uploads import disk
 from rescind.uploads.digest import ByteStream, Measure, pieces
 from rescind.uploads.directory import UploadDirectory, checked
@@ -22,6 +29,8 @@ from rescind.uploads.directory import UploadDirectory, checked
 ORPHAN_AGE = timedelta(hours=1)
 #: The same for a file that is being received: it is written to as long as its client sends.
 PART_AGE = timedelta(hours=24)
+#: How long after an upload the same file is taken for the same request.
+REPEATED_WITHIN = timedelta(hours=1)
 
 
 class UploadStore:
@@ -63,6 +72,29 @@ class UploadStore:
                 file.write(piece)
             _compare(measure, declared, expected_sha256)
         return Upload(upload_id, measure.length, measure.sha256, filename, content_type, content_encoding)
+
+    def keep(self, upload: Upload) -> tuple[Upload, bool]:
+        """Tell the ledger of an upload that was just received; the upload, and whether it is a new one.
+
+        Where a client has sent the same file twice, because it got no answer, the first is kept and no other.
+        """
+        with self._ledger.write() as connection:
+            first = uploads.same(connection, upload, now() - REPEATED_WITHIN)
+            if first is None:
+                uploads.insert_upload(connection, upload)
+                return upload, True
+        self.discard(upload)
+        return first, False
+
+    def delete(self, upload_id: str) -> None:
+        """Give up the bytes; again is no error. Raises UploadInUse while a task that has not ended needs them."""
+        checked(upload_id)
+        with self._ledger.write() as connection:
+            given_up = uploads.mark_deleted(connection, upload_id)
+            needed = not given_up and uploads.get(connection, upload_id) is not None
+        if needed:
+            raise UploadInUse(f"A task that has not ended needs upload {upload_id}.")
+        self._directory.remove(upload_id)
 
     def discard(self, upload: Upload) -> None:
         """Delete the bytes of an upload that the ledger was not told of."""

@@ -93,9 +93,8 @@ def test_a_tab_may_be_a_word(files: Files, word: str) -> None:
 @pytest.mark.parametrize(
     "said",
     [
-        *[{"delimiter": mark} for mark in ("", "ab", "é", "\n", "\r", "\0", '"')],
-        *[{"quote": mark} for mark in ("ab", "é", "\n", "\r", "\0", ",")],
-        {"delimiter": ";", "quote": ";"},
+        *[{"delimiter": mark} for mark in ("", "ab", "é", "\n", "\r", "\0")],
+        *[{"quote": mark} for mark in ("ab", "é", "\n", "\r", "\0")],
         {"encoding": "nonsense"},
         {"encoding": "rot13"},
         {"decimal": "'"},
@@ -106,6 +105,12 @@ def test_a_tab_may_be_a_word(files: Files, word: str) -> None:
 def test_what_is_no_dialect_is_refused(said: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         Options(**said)
+
+
+@pytest.mark.parametrize("said", [{"delimiter": '"'}, {"quote": ","}, {"delimiter": ";", "quote": ";"}])
+def test_one_character_cannot_be_both(files: Files, said: dict[str, Any]) -> None:
+    with pytest.raises(InvalidArguments, match="the same character"):
+        files.open(b"a,b\n", **said)
 
 
 @pytest.mark.parametrize(

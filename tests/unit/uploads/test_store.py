@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from datetime import timedelta
 
 import pytest
 from tests.unit.uploads.conftest import Receive
@@ -11,8 +12,8 @@ from rescind import failpoints
 from rescind.domain.upload import Upload
 from rescind.errors import InputChanged, Stopped, UnknownUpload
 from rescind.failpoints import Action
-from rescind.ledger import uploads
-from rescind.ledger.engine import Ledger
+from rescind.ledger import tables, uploads
+from rescind.ledger.engine import Ledger, now
 from rescind.uploads.store import UploadStore
 
 DATA = b"0123456789" * 300_000
@@ -95,3 +96,29 @@ def test_checking_can_be_stopped_at_each_mib(store: UploadStore, upload: Upload)
     with pytest.raises(Stopped):
         store.verify(upload, check)
     assert calls == 3
+
+
+def test_the_same_upload_again_is_kept_once(store: UploadStore, receive: Receive) -> None:
+    first, new = store.keep(receive(io.BytesIO(DATA)))
+    assert new
+    again = receive(io.BytesIO(DATA))
+    assert store.keep(again) == (first, False)
+    assert not store.path(again).exists()
+    assert store.path(first).exists()
+
+
+def test_after_an_hour_it_is_another_one(store: UploadStore, receive: Receive, ledger: Ledger) -> None:
+    """The first may be about to be swept."""
+    first, _ = store.keep(receive(io.BytesIO(DATA)))
+    with ledger.write() as connection:
+        connection.execute(tables.upload.update().values(created_at=now() - timedelta(hours=1, seconds=1)))
+    second, new = store.keep(receive(io.BytesIO(DATA)))
+    assert (new, second.id != first.id) == (True, True)
+
+
+def test_a_deleted_upload_is_gone_and_deleting_it_again_is_no_error(store: UploadStore, upload: Upload) -> None:
+    for _ in range(2):
+        store.delete(upload.id)
+    assert not store.path(upload).exists()
+    with pytest.raises(UnknownUpload):
+        store.get(upload.id)
