@@ -101,6 +101,7 @@ NOT_OF_TYPE = [
         for v in (UUID_TEXT[:-1], f"{UUID_TEXT}0", f"{{{UUID_TEXT}", f" {UUID_TEXT}", "g" + UUID_TEXT[1:])
     ],
     *[(Type.uuid, v) for v in ("0192-f0c000007000800000000000abcd", f"urn:{UUID_TEXT}", "x")],
+    *[(Type.uuid, v) for v in ("0192f0c00000-7000-8000-00000000abcd-", "0192f0c0-0000-7000-8000-0000000-abcd")],
     *[(Type.json, v) for v in ("{", "[1,]", "NaN", "Infinity", "'a'", "{a:1}", "1 2", "01", "nul", "undefined")],
     *[(Type.integer, v) for v in ("1.5", "1.0", "1e3", " 12", "12 ", "0x10", "1_000", "-", "--1", "5-", "٣", "abc")],
     *[(Type.real, v) for v in ("nan", "NaN", "inf", "-Infinity", "1e", ".", "1..2", " 1", "1,5", "0x1p3", "1_0")],

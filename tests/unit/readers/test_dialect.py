@@ -127,6 +127,10 @@ def test_another_delimiter_is_told_and_not_taken(files: Files, mark: str, name: 
     assert files.open(data, delimiter=",").header == (f"a{mark}b",)
 
 
+def test_a_quoted_delimiter_in_the_only_name_is_no_other_one(files: Files) -> None:
+    assert files.open(b'"a,b"\n1\n').header == ("a,b",)
+
+
 def test_commas_in_a_tsv_file_are_told_too(tmp_path: Path) -> None:
     (tmp_path / "x").write_bytes(b"a,b\n1,2\n")
     with pytest.raises(InvalidHeader, match="separated by a comma, not by a tab"):

@@ -86,6 +86,7 @@ def test_case_c5_characters_of_several_bytes_may_stand_on_every_border(files: Fi
         ("utf-16-le", "a,b\n".encode("utf-16-le") + b"\x00\xd8a\0", 8, "00"),
         ("utf-16", "a,b\n".encode("utf-16") + b"x", 10, "78"),
         ("ascii", b"a,b\n" + b"1,x\n" * 1_000_000 + b"1,\xff\n", 4_000_006, "FF"),
+        ("shift_jis", b"a,b\n12," + "日".encode("shift_jis") * 600_000 + b"\x81\x20\n", 1_200_007, "81"),
     ],
 )
 @pytest.mark.parametrize("stored", [bytes, gzipped], ids=["plain", "gzip"])

@@ -15,7 +15,7 @@ from tests.support.reading import Files
 
 from rescind.domain.rejects import Reason, Reject
 from rescind.domain.schema import Type
-from rescind.readers.dialect import RFC_4180
+from rescind.readers.dialect import RFC_4180, Dialect
 from rescind.readers.records import Block, split
 
 TOO_LONG = 10**9
@@ -83,15 +83,18 @@ def joined(parts: list[tuple[bytes, bool]]) -> Iterator[tuple[bytes, bool]]:
         yield from [(part, True) for part in data] if broken else [(b"".join(data), False)]
 
 
-@given(st.lists(ALPHABET, max_size=40).map("".join), st.integers(1, 9))
-def test_however_the_bytes_arrive_the_pieces_are_the_same(text: str, size: int) -> None:
-    data = text.encode()
+DIALECTS = st.sampled_from([RFC_4180, Dialect(";", "'"), Dialect(",", ""), Dialect("a", "|")])
+
+
+@given(st.lists(ALPHABET, max_size=40).map("".join), st.integers(1, 9), DIALECTS)
+def test_however_the_bytes_arrive_the_pieces_are_the_same(text: str, size: int, dialect: Dialect) -> None:
+    data = text.translate(str.maketrans(',"', dialect.delimiter + (dialect.quote or '"'))).encode()
 
     def records(step: int) -> list[tuple[bytes, bool]]:
         """What is broken, and what stands between."""
         found: list[tuple[bytes, bool]] = []
         position = 0
-        for piece in split(Dribble(data, step), 0, TOO_LONG, 2, RFC_4180):
+        for piece in split(Dribble(data, step), 0, TOO_LONG, 2, dialect):
             assert isinstance(piece, Block)
             assert piece.offset == position
             position += len(piece.data)
