@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import pwd
 from collections.abc import Iterator
 from dataclasses import dataclass
-from os import getuid
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 import structlog
 from sqlalchemy import delete
@@ -144,6 +145,18 @@ def test_the_way_out_of_quarantine(home: Home, word: str, rows: int) -> None:
     assert (home.s.prepared(), home.s.rows()) == ([], rows)
 
 
+@pytest.mark.parametrize("home", ["postgresql"], indirect=True)
+def test_a_branch_that_leaves_no_marker_is_told_of(home: Home) -> None:
+    """One that an operator prepared by hand, under a name of ours: nobody can prove that it committed."""
+    ledger = home.s.core.ledger.identity()[0]
+    branch = BranchId(ledger, 1, "0192f0c0-0000-7000-8000-000000000001", 1, 0)
+    with psycopg.connect(os.environ["DATABASE_URL"], autocommit=True) as connection:
+        connection.execute(f"BEGIN; INSERT INTO items VALUES (9, 'x'); PREPARE TRANSACTION '{branch}'")
+    said = home.say("recover", "--branch", str(branch), "--as", "commit", *WHY, code=1)
+    assert "it left no marker: look for its rows" in said
+    assert "quarantine" in said
+
+
 def test_an_operators_word_is_kept(home: Home) -> None:
     task_id = home.hazard()
     said = home.say("recover")
@@ -156,7 +169,7 @@ def test_an_operators_word_is_kept(home: Home) -> None:
     assert (document["warnings"], document["done"]) == ([], True)
     events = home.s.call("GET", f"/v1/tasks/{task_id}/events").get_json()["events"]
     assert events[-1]["kind"] == "committed"
-    assert events[-1]["detail"]["operator"] == pwd.getpwuid(getuid()).pw_name
+    assert events[-1]["detail"]["operator"] == pwd.getpwuid(os.getuid()).pw_name
     assert events[-1]["detail"]["why"] == WHY[1]
     assert len(events[-1]["detail"]["evidence"]["default"]["markers"]) == 1
 
@@ -174,7 +187,7 @@ def test_a_word_that_the_markers_speak_against(home: Home) -> None:
     assert (task["state"], task["error"]["code"]) == ("failed", "contradiction")
     assert "must look" not in task["error"]["advice"]
     assert (task["settled"]["as"], task["settled"]["why"]) == ("failed", WHY[1])
-    assert task["settled"]["operator"] == pwd.getpwuid(getuid()).pw_name
+    assert task["settled"]["operator"] == pwd.getpwuid(os.getuid()).pw_name
 
 
 def test_a_restored_ledger(home: Home) -> None:

@@ -17,6 +17,7 @@ from rescind.errors import Contradiction
 from rescind.ledger import events
 from rescind.ledger.engine import now
 
+CLASSIC_ONLY = "made_by_rescind"  #: the argument with which the demo's endpoints guard other people's tables
 A_PERSON = "a commit or a stop"  #: what a held task waits for
 SETTLED = "An operator has settled it, and has said why; nothing more is done."
 
@@ -29,7 +30,7 @@ def task_document(task: Task) -> dict[str, Any]:
     document: dict[str, Any] = {
         "id": task.id,
         "task": task.name,
-        "args": task.args,
+        "args": {name: value for name, value in task.args.items() if name != CLASSIC_ONLY},
         "state": task.state,
         "done": task.state.done,
         "stop_requested": task.stop_requested,
@@ -41,7 +42,8 @@ def task_document(task: Task) -> dict[str, Any]:
         "finished_at": None if task.finished_at is None else time(task.finished_at),
         "links": _links(task),
     }
-    return document | {name: value for name, value in (_optional(task) | _word(task)).items() if value is not None}
+    more = _optional(task) | _word(task) | {"last_error": _last_error(task)}
+    return document | {name: value for name, value in more.items() if value is not None}
 
 
 def error_document(found: Problem, task_id: str) -> dict[str, Any]:
@@ -77,6 +79,15 @@ def _word(task: Task) -> dict[str, Any]:
     if task.state is not State.failed:
         return {"settled": word}
     return {"settled": word, "error": error_document(replace(task.problem, advice=SETTLED), task.id)}
+
+
+def _last_error(task: Task) -> dict[str, Any] | None:
+    """Why there is another attempt: an attempt's own error is forgotten when the next one begins."""
+    if task.state.done or not (task.errors or task.losses):
+        return None
+    with services().ledger.read() as connection:
+        ended = [e for e in events.of_task(connection, task.id) if e.kind == State.aborting and "code" in e.detail]
+    return {"attempt": ended[-1].attempt, "at": time(ended[-1].at), **ended[-1].detail} if ended else None
 
 
 def _progress(task: Task) -> dict[str, Any]:

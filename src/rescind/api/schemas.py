@@ -74,6 +74,15 @@ class Settled(BaseModel):
     at: Time
 
 
+class LastError(BaseModel):
+    """Why the last attempt that failed was taken back, of a task that is tried again."""
+
+    attempt: int
+    at: Time
+    code: str
+    detail: str
+
+
 class TaskDocument(BaseModel):
     """One task. `error` is there for a task that failed or is in `hazard`; `settled` where an operator ended a hazard.
 
@@ -102,6 +111,7 @@ class TaskDocument(BaseModel):
     receipt: dict[str, Any] | None = None
     error: Problem | None = None
     settled: Settled | None = None
+    last_error: LastError | None = None
     links: Links
 
 

@@ -120,6 +120,8 @@ def _head(document: Mapping[str, Any]) -> Iterator[tuple[str, object]]:
             yield name.replace("_", " "), document[name]
     if settled := document.get("settled"):
         yield "settled", f"as {settled['as']} by {settled['operator']}, {settled['at']}: {settled['why']}"
+    if error := document.get("last_error"):
+        yield f"attempt {error['attempt']}", error["detail"]
     if not document["done"]:
         left = " left" if document["state"] == State.aborting else ""
         yield "progress", f"{document['progress']['phase']}, {document['progress']['rows']:,} rows{left}"

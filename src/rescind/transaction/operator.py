@@ -98,7 +98,8 @@ class Operator:
         listed = found.branch in target.list_prepared(found.branch.ledger)
         marked = proof.marker_of(target, found.branch) is not None
         if listed or marked is not (how is BranchEnd.commit):
-            raise Undecided(f"It is not proven that {gid} ended as {how} in target {found.target}: look again.")
+            shows = "is still listed" if listed else "has its marker" if marked else "left no marker: look for its rows"
+            raise Undecided(f"It is not proven that {gid} ended as {how} in target {found.target}: it {shows}.")
         log.warning("operator.ended-branch", branch=gid, target=found.target, how=how, operator=self.name, why=why)
         return found
 

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from rescind.domain.branch import BranchId, Marker
+from rescind.domain.moments import rfc3339
 from rescind.domain.states import TAKEN_BACK, State
 from rescind.domain.task import Task
 from rescind.errors import RescindError
@@ -30,7 +31,7 @@ class Seen:
 
     def document(self) -> dict[str, Any]:
         """As JSON, for the history of the task."""
-        shown = [f"{m.branch} {m.kind}, {m.rows} rows, at {m.at.isoformat()}" for m in self.markers]
+        shown = [f"{m.branch} {m.kind}, {m.rows} rows, at {rfc3339(m.at)}" for m in self.markers]
         found: dict[str, Any] = {"markers": shown, "prepared": [str(branch) for branch in self.prepared]}
         return found if self.error is None else {"error": self.error}
 
@@ -168,7 +169,8 @@ def _held(task: Task, now: datetime) -> str:
         return "It was held, and a stop was asked for: it is taken back."
     if task.hold_until is not None and task.hold_until <= now:
         return "It was held, and its time is over: it is taken back."
-    return f"It is held until {task.hold_until} for a person's commit or stop."
+    until = "" if task.hold_until is None else f" until {rfc3339(task.hold_until)}"
+    return f"It is held{until} for a person's commit or stop."
 
 
 def _why(branch: BranchId, task: Task | None, verdict: Verdict, incarnation: int, *, known: bool) -> str:

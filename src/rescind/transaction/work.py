@@ -46,7 +46,7 @@ class Work:
         """The branches that the task has in that target. Raises KeyError for a target that is not the task's."""
         found = [number for number, name in enumerate(self.task.targets) if name == target]
         if not found:
-            raise KeyError(target)
+            raise KeyError(f"the task has no target {target!r}; it has {', '.join(dict.fromkeys(self.task.targets))}")
         return found
 
     def branch(self, target: str) -> Branch:

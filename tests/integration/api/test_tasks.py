@@ -20,7 +20,7 @@ def test_submit_answers_202_with_the_task(service: Service) -> None:
     assert answer.headers["location"] == document["links"]["self"] == f"/v1/tasks/{document['id']}"
     assert answer.headers["retry-after"] == "1"
     assert document["task"] == "generate"
-    assert document["args"] == {"table": "data", "rows": 30, "seed": 7, "made_by_rescind": False}
+    assert document["args"] == {"table": "data", "rows": 30, "seed": 7}
     assert (document["state"], document["done"], document["stop_requested"]) == ("queued", False, False)
     assert (document["attempt"], document["targets"]) == (0, ["default"])
     assert TIME.fullmatch(document["created_at"])
