@@ -115,7 +115,7 @@ def _worker_points(scenario: Scenario) -> list[str]:
     points += roads.PREPARE + roads.TWO_PHASE if scenario.two_phase else ()
     points += roads.HOLD * 3 if scenario.held else ()
     points += roads.MAKE * 3 if _makes(scenario) else ()
-    points += roads.OUTPUT * 3 if scenario.job is Job.report else ()
+    points += roads.OUTPUT * 3 if scenario.job in (Job.report, Job.export) else ()
     return points
 
 

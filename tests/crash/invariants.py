@@ -58,7 +58,8 @@ def i5_everything_is_there(o: Observed) -> Iterator[str]:
         counted = sum(m.rows or 0 for m in markers if m.target == target)
         if counted != o.rows:
             yield f"committed, but the markers of {target} count {counted} rows, not {o.rows}"
-    if o.receipt is None or o.receipt.get("rows_written") != o.rows * len(set(o.targets)):
+    told = o.rows * len(set(o.targets)) if o.told is None else o.told
+    if o.receipt is None or o.receipt.get("rows_written") != told:
         yield f"committed, but the receipt is {o.receipt}"
     elif len(o.receipt.get("branches", ())) != len(o.targets):
         yield f"committed, but the receipt proves {o.receipt.get('branches')}"
@@ -128,13 +129,15 @@ def uploads_are_kept_as_long_as_needed(o: Observed) -> Iterator[str]:
 
 def files_are_there_with_the_commit(o: Observed) -> Iterator[str]:
     """Committed: the attempt's file, whole, as its receipt says. Any other end: none."""
-    if o.files is None or o.state not in _DONE:
+    if o.state not in _DONE:
         return
-    wanted = {f"{o.task_id}.{o.attempt}.report": o.file_bytes} if o.state == State.committed else {}
-    if o.files != wanted:
-        yield f"{o.state}, and the files are {dict(o.files)}, not {wanted}"
-    if wanted and [f["sha256"] for f in (o.receipt or {}).get("outputs", ())] != [sha256(o.file_bytes).hexdigest()]:
-        yield f"committed, and the receipt tells of {(o.receipt or {}).get('outputs')}"
+    made = [] if o.state != State.committed or o.file_bytes is None else [o.file_bytes]
+    names = [f"{o.task_id}.{o.attempt}"] * len(made)
+    if [name.rpartition(".")[0] for name in o.files] != names or list(o.files.values()) != made:
+        yield f"{o.state}, and the files are {dict(o.files)}, not {made}"
+    told = (o.receipt or {}).get("outputs", ()) if o.state == State.committed else ()
+    if [file["sha256"] for file in told] != [sha256(data).hexdigest() for data in made]:
+        yield f"committed, and the receipt tells of {told}"
 
 
 INVARIANTS: dict[str, Invariant] = {

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from sqlalchemy import select
-from tests.crash.bodies import file_bytes
 from tests.crash.observed import BranchSeen, MarkerSeen, Observed
 from tests.crash.scenario import Act, Held, Job
+from tests.crash.sites import BEFORE
 from tests.crash.traps import lines
 from tests.crash.world import Parts, World
 
@@ -45,8 +45,9 @@ def observe(world: World, task_id: str, committing: list[BranchSeen], alive: lis
             one_phase=world.scenario.one_phase,
             upload_there=there,
             task_id=task_id,
-            files=_files(world, parts) if world.scenario.job is Job.report else None,
-            file_bytes=file_bytes(),
+            files=_files(world, parts),
+            file_bytes=world.file_bytes(),
+            told=len(BEFORE) if world.scenario.job is Job.export else None,
             waits=tuple(wait for site in world.sites.values() for wait in site.waits(world.table)),
             alive=tuple(alive),
             finished=task.finished_at is not None,

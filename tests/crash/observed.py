@@ -58,9 +58,9 @@ class Observed:
     may_end: frozenset[str]  #: the states that are right for this task, a stop apart
     one_phase: bool  #: one branch commits in one phase: `committing` may turn to `aborting`
     upload_there: bool | None = None  #: whether the uploaded bytes are kept; None: there was no upload
-    #: The file's bytes by its name, for a task that makes one; None for others.
-    files: Mapping[str, bytes] | None = None
-    file_bytes: bytes = b""  #: what its file must hold
+    files: Mapping[str, bytes] = field(default_factory=dict)  #: the bytes of each file by its name, after a sweep
+    file_bytes: bytes | None = None  #: what the task's file must hold; None: it makes none
+    told: int | None = None  #: rows that its receipt must tell of, where they are not those in the markers
     task_id: str = ""
     waits: tuple[str, ...] = ()
     alive: tuple[str, ...] = ()

@@ -136,6 +136,8 @@ def _of_files(report: Scenario) -> dict[str, Scenario]:
     found["finish.before"] = _recoverer(
         report, Trap("commit1p.after" if report.one_phase else "decide.after"), "finish.before"
     )
+    export = replace(report, job=Job.export)
+    found |= {f"{p} of an export": _worker(export, p) for p in ("branch.after_start", *OUTPUT, "branch.after_marker")}
     found["output.disk_full"] = replace(report, workers=(Trap("output.disk_full", Act.fail),))
     return {f"{point} with a file": scenario for point, scenario in found.items()}
 

@@ -21,6 +21,7 @@ class Job(StrEnum):
     create = "create"  #: the same into a table made for it
     generate = "generate"
     clear = "clear"
+    export = "export"  #: the user's table into a file
     report = "report"  #: writes, and makes a file of what it wrote
 
 

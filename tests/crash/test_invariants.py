@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
+from hashlib import sha256
 from typing import Any
 
 import pytest
@@ -36,6 +37,13 @@ COMMITTED = Observed(
     may_end=frozenset({"committed"}),
     one_phase=True,
 )
+REPORTED = replace(
+    COMMITTED,
+    task_id="t",
+    files={"t.1.report": b"abc"},
+    file_bytes=b"abc",
+    receipt={"rows_written": 1, "branches": [{}], "outputs": [{"sha256": sha256(b"abc").hexdigest()}]},
+)
 STOPPED = replace(
     COMMITTED,
     state="stopped",
@@ -54,7 +62,7 @@ FAILED = replace(
 )
 
 
-@pytest.mark.parametrize("facts", [COMMITTED, STOPPED, FAILED])
+@pytest.mark.parametrize("facts", [COMMITTED, REPORTED, STOPPED, FAILED])
 def test_what_is_right_is_not_complained_of(facts: Observed) -> None:
     assert violations(facts) == []
 
@@ -105,10 +113,11 @@ WRONG: dict[str, tuple[Observed, dict[str, Any]]] = {
     "history two attempts at once": (COMMITTED, {"events": (("running", 1), *COMMITTED.events[1:])}),
     "uploads kept for nothing": (COMMITTED, {"upload_there": True}),
     "uploads gone too early": (STOPPED, {"upload_there": False}),
-    "files none with the commit": (COMMITTED, {"files": {}}),
-    "files half with the commit": (COMMITTED, {"files": {"t.1.report": b"ab"}, "task_id": "t", "file_bytes": b"abc"}),
-    "files of another attempt": (COMMITTED, {"files": {"t.2.report": b"abc"}, "task_id": "t", "file_bytes": b"abc"}),
-    "files that the receipt does not tell of": (COMMITTED, {"files": {"t.1.report": b""}, "task_id": "t"}),
+    "files none with the commit": (REPORTED, {"files": {}}),
+    "files half with the commit": (REPORTED, {"files": {"t.1.report": b"ab"}}),
+    "files of another attempt": (REPORTED, {"files": {"t.2.report": b"abc"}}),
+    "files that the receipt does not tell of": (REPORTED, {"receipt": COMMITTED.receipt}),
+    "files that are not there": (COMMITTED, {"receipt": REPORTED.receipt}),
     "files left": (STOPPED, {"files": {"t.1.report": b""}}),
     "files half left": (FAILED, {"files": {"t.1.report.part": b""}}),
 }

@@ -13,7 +13,7 @@ from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
-from tests.crash.bodies import input_rows
+from tests.crash.bodies import file_bytes, input_rows
 from tests.crash.ledgers import BUSY_SECONDS, LedgerSite, PostgreSQLLedger, SQLiteLedger
 from tests.crash.places import Kind
 from tests.crash.scenario import Held, Job, Scenario
@@ -254,6 +254,8 @@ class World:
             match self.scenario.job:
                 case Job.clear:
                     tables[self.table] = Counter()
+                case Job.export:
+                    pass
                 case Job.create:
                     tables[self.made] = tables.get(self.made, Counter()) + Counter(input_rows())
                 case Job.generate:
@@ -264,7 +266,18 @@ class World:
 
     def rows(self) -> int:
         """What each target's marker counts."""
-        return {Job.clear: 0, Job.generate: GENERATED_ROWS}.get(self.scenario.job, len(input_rows()))
+        return {Job.clear: 0, Job.export: 0, Job.generate: GENERATED_ROWS}.get(self.scenario.job, len(input_rows()))
+
+    def file_bytes(self) -> bytes | None:
+        """What the file must hold that the task makes; None: it makes none."""
+        match self.scenario.job:
+            case Job.report:
+                return file_bytes()
+            case Job.export:
+                lines = ['"id","name"', *(f'{key},"{name}"' for key, name in BEFORE)]
+                return "".join(f"{line}\r\n" for line in lines).encode()
+            case _:
+                return None
 
     def checksum(self, args: dict[str, Any], digests: list[str]) -> str:
         """SHA-256 over what the rows are made of: the task's name and arguments, and its uploads' digests."""

@@ -202,4 +202,4 @@ def test_purge_says_what_it_deleted(capsys: pytest.CaptureFixture[str]) -> None:
     capsys.readouterr()
     assert answer(capsys, "purge") == {"uploads": 0, "tasks": 0, "outputs": 0}
     assert main(["purge"]) == 0
-    assert capsys.readouterr().out == "Deleted: 0 uploads, 0 tasks.\n"
+    assert capsys.readouterr().out == "Deleted: 0 uploads, 0 tasks, 0 outputs.\n"

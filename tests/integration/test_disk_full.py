@@ -46,6 +46,18 @@ def test_case_24_an_upload_that_fills_the_disk_is_refused_and_leaves_nothing(tmp
         receive(running, bytes(1 << 18))
 
 
+def test_case_24_an_export_that_fills_the_disk_fails_and_leaves_nothing(tmp_path: Path) -> None:
+    with small_disk(tmp_path / "small", 1) as disk, in_process(tmp_path / "home", outputs=disk / "o") as running:
+        running.run("generate", rows=ROWS)
+        task_id = running.submit("export", table="data")
+        assert drained(running, task_id) is State.failed
+        task = running.get(task_id)
+        assert task.problem is not None
+        assert (task.problem.code, task.attempt) == ("output-storage-full", 3)
+        assert [path for path in disk.rglob("*") if path.is_file()] == []
+        assert running.run("export", table="data", limit=100).state is State.committed
+
+
 def test_case_24_a_target_that_is_full_fails_the_task_and_nothing_is_partial(tmp_path: Path) -> None:
     with small_disk(tmp_path / "small", 4) as disk:
         url = f"sqlite:///{disk}/data.db"
