@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-_PREFIX = "rescind:1"
+PREFIX = "rescind:1"  #: of every name under which a database knows a branch
 
 
 class Protocol(StrEnum):
@@ -39,14 +39,14 @@ class BranchId:
     branch: int
 
     def __str__(self) -> str:
-        return f"{_PREFIX}:{self.ledger}:{self.incarnation}:{self.task}:{self.attempt}:{self.branch}"
+        return f"{PREFIX}:{self.ledger}:{self.incarnation}:{self.task}:{self.attempt}:{self.branch}"
 
     @classmethod
     def parse(cls, text: str) -> BranchId | None:
         """The inverse of `str()`; None for a name that is not ours."""
-        if not text.startswith(_PREFIX + ":"):
+        if not text.startswith(PREFIX + ":"):
             return None
-        parts = text.removeprefix(_PREFIX + ":").split(":")
+        parts = text.removeprefix(PREFIX + ":").split(":")
         if len(parts) != 5 or not all(parts[n].isdecimal() for n in (1, 3, 4)):
             return None
         return cls(parts[0], int(parts[1]), parts[2], int(parts[3]), int(parts[4]))

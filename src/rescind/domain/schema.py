@@ -27,6 +27,12 @@ class Type(StrEnum):
     uuid = "uuid"  #: travels as text, lower case with hyphens
 
 
+#: 0001-01-01 and 9999-12-31 in days since 1970, and their first and last microsecond: the years that Python and most
+#: databases have.
+CALENDAR_DAYS = (-719_162, 2_932_896)
+CALENDAR_MICROSECONDS = (CALENDAR_DAYS[0] * 86_400_000_000, (CALENDAR_DAYS[1] + 1) * 86_400_000_000 - 1)
+
+
 @dataclass(frozen=True)
 class Limits:
     """What a column cannot hold although it is of its type. None: no limit but the type's own."""
@@ -88,6 +94,12 @@ class Table:
         if unknown:
             raise UnknownColumn(f"Table {self.name} has no column {', '.join(map(repr, unknown))}.")
         return Table(self.name, tuple(known[name] for name in names))
+
+    @property
+    def identity(self) -> Column | None:
+        """The column whose values the database makes: an integer with a default that is the key alone."""
+        found = self.key[0] if len(self.key) == 1 else None
+        return found if found and found.has_default and found.type is Type.integer else None
 
     def column(self, name: str) -> Column | None:
         return next((c for c in self.columns if c.name == name), None)

@@ -1,7 +1,9 @@
-"""The marker table, the same in every SQL database."""
+"""The marker table, and what a target does with it: the same in every SQL database."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from typing import Any
 
@@ -22,11 +24,12 @@ from sqlalchemy.dialects.mysql import DATETIME
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 from rescind.domain.branch import BranchId, Marker, MarkerKind
-from rescind.errors import Undecided
+from rescind.errors import RescindError, TargetError, TargetUnavailable, Undecided
 
 metadata = MetaData()
 
 NAME = "rescind_marker"
+REGISTER = "A new target is registered with `rescind migrate`."  #: advice where there is no such table
 
 marker = Table(
     NAME,
@@ -100,7 +103,51 @@ def fence(connection: sa.Connection, branch: BranchId) -> MarkerKind:
     return MarkerKind.tombstone
 
 
-def newest_incarnation(connection: sa.Connection, ledger: str) -> int:
-    """The highest incarnation of the ledger among its markers; 0 where there are none."""
-    newest = sa.select(sa.func.max(marker.c.incarnation)).where(marker.c.ledger == ledger)
-    return int(connection.execute(newest).scalar_one() or 0)
+class Marked(ABC):
+    """A target whose database has the table."""
+
+    @abstractmethod
+    def _transaction(self, *, writes: bool = False) -> AbstractContextManager[sa.Connection]:
+        """On the primary, committed at the end; every error is translated, and no table proves nothing."""
+
+    @abstractmethod
+    def _meaning(self, error: Exception) -> RescindError | None:
+        """Our error for the driver's own; None for a statement that is merely wrong, and for what is no driver's."""
+
+    @abstractmethod
+    def seen_prepared(self, ledger: str) -> list[BranchId]: ...
+
+    def markers(self, ledger: str, task: str) -> list[Marker]:
+        """Read in a fresh snapshot of the primary. Raises TargetUnavailable, also where the table is missing."""
+        with self._transaction() as connection:
+            found = connection.execute(sa.select(marker).where(*of_task(ledger, task))).all()
+        return [from_row(row) for row in found]
+
+    def insert_tombstone(self, branch: BranchId) -> MarkerKind:
+        """Plain INSERT, which waits for an uncommitted row under its key to be committed or gone. Raises Undecided."""
+        try:
+            with self._transaction(writes=True) as connection:
+                return fence(connection, branch)
+        except TargetUnavailable:
+            raise
+        except TargetError as error:
+            raise Undecided(f"The tombstone of {branch} could not be written: {error}") from error
+
+    def newest_incarnation(self, ledger: str) -> int:
+        """The highest among the ledger's markers and prepared branches; 0 where there are none."""
+        newest = sa.select(sa.func.max(marker.c.incarnation)).where(marker.c.ledger == ledger)
+        with self._transaction() as connection:
+            marked = int(connection.execute(newest).scalar_one() or 0)
+        return max([marked, *(branch.incarnation for branch in self.seen_prepared(ledger))])
+
+    def forget(self, ledger: str, task: str) -> None:
+        """Delete the task's markers and tombstones."""
+        with self._transaction(writes=True) as connection:
+            connection.execute(sa.delete(marker).where(*of_task(ledger, task)))
+
+    def translate(self, error: Exception) -> RescindError | None:
+        """None for a statement that is merely wrong: that is the function's own fault."""
+        original = error.orig if isinstance(error, sa.exc.StatementError) else error
+        if isinstance(original, RescindError):
+            return original  # raised by our cursor, and wrapped by SQLAlchemy
+        return self._meaning(original) if isinstance(original, Exception) else None

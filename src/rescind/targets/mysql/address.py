@@ -25,8 +25,7 @@ class Address:
     @classmethod
     def of(cls, name: str, url: URL) -> Address:
         """The parts of the URL of target `name`. Raises ConfigurationError, which never shows a password."""
-        if not url.database:
-            raise ConfigurationError(f"Target {name}: the URL names no database (mysql://USER@HOST/DATABASE).")
+        assert url.database  # as the registry demands of every server
         arguments: dict[str, Any] = {
             "host": url.host or "localhost",
             "port": url.port or 3306,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from rescind.domain.schema import Column, Limits, Type
+from rescind.domain.schema import CALENDAR_DAYS, CALENDAR_MICROSECONDS, Column, Limits, Type
 
 _INTEGERS = {"tinyint": 8, "smallint": 16, "mediumint": 24, "int": 32, "bigint": 64}
 _TEXTS = frozenset({"char", "varchar", "tinytext", "text", "mediumtext", "longtext"})
@@ -18,8 +18,6 @@ _LONGEST_BYTES = 2**31 - 1  #: of a value in one of Arrow's batches: longer ones
 _UNIX_SECONDS = (1, 2**31 - 1)  #: of a TIMESTAMP
 _UNIX_SECONDS_LONG = (1, 2**32 - 1)  #: of MariaDB's from 11.5 on
 _MICROSECONDS = 1_000_000
-_DAYS = (-719_162, 2_932_896)  #: 0001-01-01 and 9999-12-31
-_INSTANTS = (_DAYS[0] * 86_400 * _MICROSECONDS, (_DAYS[1] + 1) * 86_400 * _MICROSECONDS - 1)
 _DAY = 86_400 * _MICROSECONDS
 
 #: Character sets with as many bytes in UTF-8 as in MySQL.
@@ -131,11 +129,12 @@ def _text(found: Described) -> Limits:
 def _other(found: Described) -> tuple[Type, Limits]:
     match found.data_type:
         case "date":
-            return Type.date, Limits(low=_DAYS[0], high=_DAYS[1])
+            return Type.date, Limits(low=CALENDAR_DAYS[0], high=CALENDAR_DAYS[1])
         case "time":
             return Type.time, Limits(low=0, high=_DAY - 1, scale=found.fraction)
         case "datetime":
-            return Type.timestamp, Limits(low=_INSTANTS[0], high=_INSTANTS[1], scale=found.fraction)
+            low, high = CALENDAR_MICROSECONDS
+            return Type.timestamp, Limits(low=low, high=high, scale=found.fraction)
         case "timestamp":
             low, high = _UNIX_SECONDS_LONG if found.long_timestamps else _UNIX_SECONDS
             return Type.timestamptz, Limits(low * _MICROSECONDS, (high + 1) * _MICROSECONDS - 1, scale=found.fraction)

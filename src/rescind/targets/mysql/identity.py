@@ -9,17 +9,16 @@ from __future__ import annotations
 import re
 from uuid import UUID
 
-from rescind.domain.branch import BranchId
+from rescind.domain.branch import PREFIX, BranchId
 
-_PREFIX = "rescind:1:"
 _NEWEST = 0xFFFF  #: incarnations that the name has room for
-_GTRID = re.compile(rf"{_PREFIX}(?P<ledger>[0-9a-f]{{12}})(?P<incarnation>[0-9a-f]{{4}})(?P<task>[0-9a-f]{{32}})")
+_GTRID = re.compile(rf"{PREFIX}:(?P<ledger>[0-9a-f]{{12}})(?P<incarnation>[0-9a-f]{{4}})(?P<task>[0-9a-f]{{32}})")
 _BQUAL = re.compile(r"(?P<attempt>0|[1-9][0-9]{0,9})\.(?P<branch>0|[1-9][0-9]{0,9})")
 
 
 def xid(branch: BranchId) -> str:
     """The name as an XA statement takes it. Raises ValueError for what the name has no room for."""
-    gtrid = f"{_PREFIX}{branch.ledger}{branch.incarnation:04x}{UUID(branch.task).hex}"
+    gtrid = f"{PREFIX}:{branch.ledger}{branch.incarnation:04x}{UUID(branch.task).hex}"
     bqual = f"{branch.attempt}.{branch.branch}"
     if branch.incarnation > _NEWEST or parse(len(gtrid), len(bqual), (gtrid + bqual).encode()) != branch:
         raise ValueError(f"{branch} cannot be the name of an XA branch")

@@ -9,6 +9,7 @@ import pymysql
 from sqlalchemy.dialects.mysql.pymysql import MySQLDialect_pymysql
 from sqlalchemy.schema import CreateTable
 
+from rescind import durability
 from rescind.errors import TargetRefused, TargetUnavailable
 from rescind.targets import marker
 from rescind.targets.mysql.catalog import release
@@ -16,7 +17,6 @@ from rescind.targets.mysql.connection import Connection
 from rescind.targets.mysql.failures import ACCESS_DENIED, XA_RECOVER_DENIED, number
 from rescind.targets.mysql.session import run
 
-_REGISTER = "A new target is registered with `rescind migrate`."
 #: MariaDB's first whose prepared branches outlive their session; MySQL's first whose XA outlives a crash with the
 #: binary log on.
 _OLDEST = {True: (10, 5), False: (8, 0, 30)}
@@ -118,9 +118,9 @@ def check(server: Server) -> None:
     if server.release < oldest:
         raise TargetRefused(f"{server.product} is too old: {'.'.join(map(str, oldest))} or later is needed.")
     _refuse_replica(server.variables)
-    _demand(server, "innodb_flush_log_at_trx_commit", "a commit may be lost in a crash")
-    if server.on("log_bin"):
-        _demand(server, "sync_binlog", "with the binary log on a crash may take back what was committed")
+    settings = durability.MYSQL_LOGGED if server.on("log_bin") else durability.MYSQL
+    if reason := durability.complaint(settings, server.variables):
+        raise TargetRefused(f"{server.product} cannot be relied on: {reason}.")
 
 
 def expect_primary(connection: Connection) -> None:
@@ -148,7 +148,7 @@ CREATE = _create()  #: the statement that makes the marker table; the docs show 
 def check_marker_table(connection: Connection) -> None:
     """Raises TargetUnavailable where there is none, TargetRefused where it is not ours or cannot be rolled back."""
     if not has_marker_table(connection):
-        raise TargetUnavailable(f"The database has no table {marker.NAME}: is it the right one? {_REGISTER}")
+        raise TargetUnavailable(f"The database has no table {marker.NAME}: is it the right one? {marker.REGISTER}")
     engine = run(connection, _ENGINE, marker.NAME)[0][0]
     if engine != "InnoDB":
         raise TargetRefused(f"Table {marker.NAME} has the engine {engine}: it must be InnoDB.")
@@ -172,12 +172,6 @@ def _refuse_replica(variables: Mapping[str, str]) -> None:
         value = variables.get(name, "OFF").upper()
         if value not in ("OFF", "0"):  # MariaDB 12 knows degrees of it
             raise TargetUnavailable(f"The server may only be read ({name} is {value}): is it a replica?")
-
-
-def _demand(server: Server, name: str, otherwise: str) -> None:
-    value = server.variables.get(name)
-    if value != "1":
-        raise TargetRefused(f"{server.product} has {name}={value}: {otherwise}. Cure: SET GLOBAL {name} = 1.")
 
 
 def _may(connection: Connection, statement: str, denied: int) -> bool:

@@ -64,7 +64,7 @@ def _check_name(name: str) -> None:
 
 
 def _column(table: Table, column: Column, has_uuid: bool) -> str:
-    if _identity(table, column):
+    if column == table.identity:
         return f"{quote(column.name)} BIGINT NOT NULL AUTO_INCREMENT"
     if column.declared and not _DECLARATION.fullmatch(column.declared):
         raise TargetRefused(f"Column {column.name!r} cannot be declared as {column.declared!r}.")
@@ -86,8 +86,3 @@ def _declared(column: Column, has_uuid: bool) -> str:
     if column.type is Type.decimal and limits.precision is not None:
         return f"DECIMAL({limits.precision},{limits.scale or 0})"
     return _DECLARED[column.type]
-
-
-def _identity(table: Table, column: Column) -> bool:
-    """Whether the server makes the column's values: an integer key of its own with a default."""
-    return len(table.key) == 1 and bool(column.key) and column.has_default and column.type is Type.integer

@@ -10,7 +10,7 @@ from typing import Literal
 import pymysql
 import sqlalchemy as sa
 
-from rescind.domain.branch import BranchId, Marker, MarkerKind
+from rescind.domain.branch import BranchId
 from rescind.domain.branch import Protocol as CommitProtocol
 from rescind.errors import RescindError, TargetError, TargetRefused, TargetUnavailable, Undecided
 from rescind.targets import marker
@@ -28,7 +28,7 @@ from rescind.targets.mysql.session import control, open_session, run
 ABSENT_SECONDS = 5.0  #: for how long a server that did not answer is not asked again for its card
 
 
-class MySQLTarget:
+class MySQLTarget(marker.Marked):
     """One database. It keeps no connection between two calls but those of open branches."""
 
     def __init__(self, name: str, url: sa.URL, two_phase: Literal["auto", "never"] = "auto") -> None:
@@ -73,14 +73,6 @@ class MySQLTarget:
         with failures.translated():
             return MySQLBranch(branch, protocol, self._address.arguments, self._address.database, self._known())
 
-    def markers(self, ledger: str, task: str) -> list[Marker]:
-        """Read in a fresh snapshot. Raises TargetUnavailable where the table is missing: it proves nothing then."""
-        with self._transaction() as connection:
-            return [
-                marker.from_row(row)
-                for row in connection.execute(sa.select(marker.marker).where(*marker.of_task(ledger, task)))
-            ]
-
     def list_prepared(self, ledger: str) -> list[BranchId]:
         """Of the whole server, whichever database they write to: XA's list is one.
 
@@ -108,16 +100,6 @@ class MySQLTarget:
         with self._control() as connection:
             run(connection, f"XA ROLLBACK {xid(branch)}")
 
-    def insert_tombstone(self, branch: BranchId) -> MarkerKind:
-        """Plain INSERT: it waits for the lock that a zombie's marker holds. Raises Undecided."""
-        try:
-            with self._transaction() as connection:
-                return marker.fence(connection, branch)
-        except TargetUnavailable:
-            raise
-        except TargetError as error:
-            raise Undecided(f"The tombstone of {branch} could not be written: {error}") from error
-
     def end_session(self, session_name: str) -> bool:
         """Kill it if it is the one; whether the server has neither it nor an unprepared transaction of it."""
         return session.end(self._address.arguments, session_name)
@@ -130,24 +112,6 @@ class MySQLTarget:
         """Drop the table if its comment names the branch's task and, under a write lock, it is empty."""
         with self._control() as connection:
             undo.undo_table(connection, name, branch)
-
-    def newest_incarnation(self, ledger: str) -> int:
-        """Of markers and prepared branches."""
-        with self._transaction() as connection:
-            marked = marker.newest_incarnation(connection, ledger)
-        return max([marked, *(branch.incarnation for branch in self.seen_prepared(ledger))])
-
-    def translate(self, error: Exception) -> RescindError | None:
-        """None for a statement that is merely wrong: that is the function's own fault."""
-        original = error.orig if isinstance(error, sa.exc.StatementError) else error
-        if isinstance(original, RescindError):
-            return original  # raised by our cursor, and wrapped by SQLAlchemy
-        return failures.known(error)
-
-    def forget(self, ledger: str, task: str) -> None:
-        """Delete the task's markers and tombstones."""
-        with self._transaction() as connection:
-            connection.execute(sa.delete(marker.marker).where(*marker.of_task(ledger, task)))
 
     def close(self) -> None:
         """Nothing is held."""
@@ -166,6 +130,9 @@ class MySQLTarget:
             raise
         except TargetError as error:  # a proxy: `preflight` says so to whoever registers it or writes to it
             raise TargetUnavailable(str(error)) from error
+
+    def _meaning(self, error: Exception) -> RescindError | None:
+        return failures.known(error)
 
     def _look(self, connection: Connection) -> Server:
         self._server = preflight.look(connection)
@@ -199,7 +166,7 @@ class MySQLTarget:
         return connection
 
     @contextmanager
-    def _transaction(self) -> Iterator[sa.Connection]:
+    def _transaction(self, *, writes: bool = False) -> Iterator[sa.Connection]:
         try:
             with self._engine.begin() as connection:
                 yield connection

@@ -8,7 +8,7 @@ from typing import Any
 
 import psycopg
 
-from rescind.domain.schema import Column, Limits, Type
+from rescind.domain.schema import CALENDAR_DAYS, CALENDAR_MICROSECONDS, Column, Limits, Type
 from rescind.targets.postgresql.relations import Cursor
 
 #: A domain is followed to the type that it is made of; its own limit counts, and so does NOT NULL on the way.
@@ -35,9 +35,6 @@ WHERE a.attrelid = %(table)s
 ORDER BY attnum
 """
 
-_FIRST_DAY, _LAST_DAY = -719_162, 2_932_896  #: 0001-01-01 and 9999-12-31, in days since 1970
-_FIRST_MICROSECOND, _LAST_MICROSECOND = _FIRST_DAY * 86_400_000_000, (_LAST_DAY + 1) * 86_400_000_000 - 1
-_DAYS = Limits(low=_FIRST_DAY, high=_LAST_DAY)
 _HEADER = 4  #: what a length modifier counts beside the characters
 
 PADDED = "pg_catalog.bpchar"
@@ -92,7 +89,7 @@ def _short(size: int) -> Callable[..., tuple[Type, Limits]]:
 
 
 def _moment(kind: Type) -> Callable[..., tuple[Type, Limits]]:
-    low, high = (None, None) if kind is Type.time else (_FIRST_MICROSECOND, _LAST_MICROSECOND)
+    low, high = (None, None) if kind is Type.time else CALENDAR_MICROSECONDS
     return lambda modifier, codec: (kind, Limits(low, high, scale=modifier if modifier >= 0 else None))
 
 
@@ -111,7 +108,7 @@ _TYPES: dict[str, Callable[..., tuple[Type, Limits]]] = {
         "float4": _plain(Type.real, Limits(single=True)),
         "float8": _plain(Type.real, Limits()),
         "bool": _plain(Type.boolean, Limits()),
-        "date": _plain(Type.date, _DAYS),
+        "date": _plain(Type.date, Limits(low=CALENDAR_DAYS[0], high=CALENDAR_DAYS[1])),
         "time": _moment(Type.time),
         "timestamp": _moment(Type.timestamp),
         "timestamptz": _moment(Type.timestamptz),

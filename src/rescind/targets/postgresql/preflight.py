@@ -17,7 +17,6 @@ from rescind.targets.postgresql.relations import Cursor
 
 OLDEST = 130_000  #: server_version_num; it has pg_current_xact_id()
 _RIGHTS = ("SELECT", "INSERT", "DELETE")
-_REGISTER = "A new target is registered with `rescind migrate`."
 
 _DIALECT: Any = PGDialect_psycopg  # its __init__ has no type hints
 _CREATE = "; ".join(marker.definition(_DIALECT()))  # sent as one, which is one transaction
@@ -99,7 +98,7 @@ def check(cursor: Cursor) -> None:
 def check_marker_table(cursor: Cursor) -> None:
     """See that the proofs can be kept. Raises TargetRefused, TargetUnavailable where there is no table."""
     if not _has_marker_table(cursor):
-        raise TargetUnavailable(f"The database has no table {marker.NAME}: is it the right one? {_REGISTER}")
+        raise TargetUnavailable(f"The database has no table {marker.NAME}: is it the right one? {marker.REGISTER}")
     statement = "SELECT asked FROM unnest(%s::text[]) AS asked WHERE NOT has_table_privilege(%s, asked)"
     missing = [right for (right,) in cursor.execute(statement, [list(_RIGHTS), marker.NAME])]
     if missing:

@@ -10,9 +10,9 @@ from typing import Any
 import psycopg
 import sqlalchemy as sa
 
-from rescind.domain.branch import BranchId, Marker, MarkerKind
+from rescind.domain.branch import PREFIX, BranchId
 from rescind.domain.branch import Protocol as CommitProtocol
-from rescind.errors import RescindError, TargetError, TargetRefused, TargetUnavailable, Undecided
+from rescind.errors import RescindError, TargetRefused, TargetUnavailable
 from rescind.targets import marker
 from rescind.targets.capabilities import Capabilities
 from rescind.targets.postgresql import card, failures, preflight, session
@@ -29,7 +29,7 @@ _AT_ONCE = 20  #: further ones, closed after use
 _PREPARED = "SELECT gid FROM pg_catalog.pg_prepared_xacts WHERE database = current_database() AND starts_with(gid, %s)"
 
 
-class PostgreSQLTarget:
+class PostgreSQLTarget(marker.Marked):
     """One database. Beside the branches' it keeps one control connection, which is asked before it is used again."""
 
     def __init__(self, name: str, url: sa.URL) -> None:
@@ -90,18 +90,10 @@ class PostgreSQLTarget:
         connection.patience = None  # not before: a server that freezes here could not be cancelled yet
         return PostgreSQLBranch(branch, protocol, connection, name)
 
-    def markers(self, ledger: str, task: str) -> list[Marker]:
-        """Read in a fresh snapshot of the primary. Raises TargetUnavailable, also where the marker table is missing."""
-        statement = sa.select(marker.marker).where(*marker.of_task(ledger, task))
-        with self._sql() as connection:
-            if connection.exec_driver_sql("SELECT pg_is_in_recovery()").scalar_one():
-                raise TargetUnavailable(f"Target {self.name} is a standby, which may not have all markers yet.")
-            return [marker.from_row(row) for row in connection.execute(statement)]
-
     def list_prepared(self, ledger: str) -> list[BranchId]:
-        """Of this database; a branch of another one can only be finished there."""
-        with self._cursor() as cursor:
-            names = [name for (name,) in cursor.execute(_PREPARED, [f"rescind:1:{ledger}:"])]
+        """Of this database, on the primary; a branch of another one can only be finished there."""
+        with self._transaction() as connection:
+            names = connection.exec_driver_sql(_PREPARED, (f"{PREFIX}:{ledger}:",)).scalars().all()
         return sorted(branch for branch in map(BranchId.parse, names) if branch and branch.ledger == ledger)
 
     def seen_prepared(self, ledger: str) -> list[BranchId]:
@@ -118,16 +110,6 @@ class PostgreSQLTarget:
         with self._cursor() as cursor:
             cursor.execute(f"ROLLBACK PREPARED {literal(str(branch))}")
 
-    def insert_tombstone(self, branch: BranchId) -> MarkerKind:
-        """Plain INSERT, which waits for an uncommitted row under its key to be committed or gone. Raises Undecided."""
-        try:
-            with self._sql() as connection:
-                return marker.fence(connection, branch)
-        except TargetUnavailable:
-            raise
-        except TargetError as error:
-            raise Undecided(f"The tombstone of {branch} could not be written: {error}") from error
-
     def end_session(self, session_name: str) -> bool:
         """End the server process of that number and start, and see that it is gone."""
         with self._control() as connection:
@@ -139,24 +121,6 @@ class PostgreSQLTarget:
 
     def undo_table(self, name: str, branch: BranchId) -> None:
         """Nothing: a table is made inside the transaction, and is gone with it."""
-
-    def newest_incarnation(self, ledger: str) -> int:
-        """The highest among markers and prepared branches; 0 where there are none."""
-        with self._sql() as connection:
-            marked = marker.newest_incarnation(connection, ledger)
-        return max([marked, *(branch.incarnation for branch in self.list_prepared(ledger))])
-
-    def translate(self, error: Exception) -> RescindError | None:
-        """None for a statement that is merely wrong: that is the function's own fault."""
-        original = error.orig if isinstance(error, sa.exc.StatementError) else error
-        if isinstance(original, RescindError):
-            return original  # raised by our cursor, and wrapped by SQLAlchemy
-        return failures.known(original) if isinstance(original, psycopg.Error) else None
-
-    def forget(self, ledger: str, task: str) -> None:
-        """Delete the task's markers and tombstones."""
-        with self._sql() as connection:
-            connection.execute(sa.delete(marker.marker).where(*marker.of_task(ledger, task)))
 
     def close(self) -> None:
         """Close the control connection."""
@@ -174,6 +138,14 @@ class PostgreSQLTarget:
             yield connection.connection.driver_connection
 
     @contextmanager
+    def _transaction(self, *, writes: bool = False) -> Iterator[sa.Connection]:
+        """Each statement is one by itself."""
+        with self._sql() as connection:
+            if connection.exec_driver_sql("SELECT pg_is_in_recovery()").scalar_one():
+                raise TargetUnavailable(f"Target {self.name} is a standby, which may not have all markers yet.")
+            yield connection
+
+    @contextmanager
     def _sql(self) -> Iterator[sa.Connection]:
         """SQLAlchemy's over the same. Errors are translated."""
         try:
@@ -188,8 +160,11 @@ class PostgreSQLTarget:
         except psycopg.Error as error:
             raise self._reason(error) from error
 
+    def _meaning(self, error: Exception) -> RescindError | None:
+        return failures.known(error) if isinstance(error, psycopg.Error) else None
+
     def _reason(self, error: psycopg.Error) -> RescindError:
         if isinstance(error, psycopg.errors.UndefinedTable):
             text = f"Target {self.name} has no table {marker.NAME}: is it the right database?"
-            return TargetUnavailable(f"{text} A new target is registered with `rescind migrate`.")
+            return TargetUnavailable(f"{text} {marker.REGISTER}")
         return failures.translation(error, control=True)

@@ -16,8 +16,6 @@ from rescind.targets import marker
 from rescind.targets.sqlite import session
 from rescind.targets.sqlite.failures import translated
 
-_REGISTER = "A new target is registered with `rescind migrate`."
-
 
 def set_up(path: Path) -> None:
     """Make the file and its marker table if they are missing. Raises TargetRefused, TargetUnavailable, TargetBusy."""
@@ -31,11 +29,11 @@ def check(path: Path) -> None:
     """Look at what `set_up` made, and make nothing. Raises TargetRefused, TargetUnavailable, TargetBusy."""
     _check_place(path)
     if not path.exists():
-        raise TargetUnavailable(f"The SQLite file {path} is not there: is its disk mounted? {_REGISTER}")
+        raise TargetUnavailable(f"The SQLite file {path} is not there: is its disk mounted? {marker.REGISTER}")
     with _connected(path, "rw") as connection:
         make_durable(connection)
         if not _has_marker_table(connection):
-            raise TargetUnavailable(f"{path} has no table {marker.NAME}: is it the right file? {_REGISTER}")
+            raise TargetUnavailable(f"{path} has no table {marker.NAME}: is it the right file? {marker.REGISTER}")
 
 
 def _check_place(path: Path) -> None:

@@ -35,20 +35,15 @@ def create_table(table: Table) -> str:
     if hidden(table.name) or not table.name or "\0" in table.name:
         raise TargetRefused(f"A table cannot be called {table.name!r}.")
     parts = [_column(table, column) for column in table.columns]
-    if table.key and not any(_identity(table, column) for column in table.columns):
+    if table.key and table.identity is None:
         parts.append(f"PRIMARY KEY ({', '.join(quote(column.name) for column in table.key)})")
     return f"CREATE TABLE {quote(table.name)} ({', '.join(parts)})"
 
 
 def _column(table: Table, column: Column) -> str:
-    if _identity(table, column):
+    if column == table.identity:
         return f"{quote(column.name)} INTEGER PRIMARY KEY AUTOINCREMENT"
     declared = column.declared or _DECLARED[column.type]
     if not _DECLARATION.fullmatch(declared):
         raise TargetRefused(f"Column {column.name!r} cannot be declared as {declared!r}.")
     return f"{quote(column.name)} {declared}{'' if column.nullable else ' NOT NULL'}"
-
-
-def _identity(table: Table, column: Column) -> bool:
-    """Whether SQLite makes the column's values: an integer key of its own with a default."""
-    return len(table.key) == 1 and bool(column.key) and column.has_default and column.type is Type.integer

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from rescind.domain.branch import BranchId, Marker, MarkerKind
+from rescind.domain.branch import BranchId
 from rescind.domain.branch import Protocol as CommitProtocol
-from rescind.errors import RescindError, TargetBusy, TargetError, TargetRefused, TargetUnavailable, Undecided
+from rescind.errors import RescindError, TargetBusy, TargetRefused, TargetUnavailable
 from rescind.process import Life
 from rescind.targets import marker
 from rescind.targets.capabilities import Ability, Capabilities, Grade
@@ -32,7 +32,7 @@ _CAPABILITIES = Capabilities(
 )
 
 
-class SQLiteTarget:
+class SQLiteTarget(marker.Marked):
     """One file. It keeps no connection between two calls but those of open branches."""
 
     def __init__(self, name: str, path: Path, busy_seconds: float = session.BUSY_SECONDS) -> None:
@@ -69,15 +69,6 @@ class SQLiteTarget:
         with failures.translated():
             return SQLiteBranch(branch, self.name, session.open_session(self._path, SLICE_SECONDS))
 
-    def markers(self, ledger: str, task: str) -> list[Marker]:
-        """Read in a fresh snapshot. Raises TargetUnavailable where file or marker table are missing.
-
-        A file that is not there (a disk that is not mounted) proves nothing about what was committed.
-        """
-        statement = sa.select(marker.marker).where(*marker.of_task(ledger, task))
-        with self._transaction("BEGIN") as connection:
-            return [marker.from_row(row) for row in connection.execute(statement)]
-
     def list_prepared(self, ledger: str) -> list[BranchId]:
         """None, ever."""
         return []
@@ -93,16 +84,6 @@ class SQLiteTarget:
     def rollback_prepared(self, branch: BranchId) -> None:
         """Refused."""
         raise TargetRefused(f"Target {self.name}: {_ONE_PHASE_ONLY}")
-
-    def insert_tombstone(self, branch: BranchId) -> MarkerKind:
-        """Plain INSERT under the write lock: a zombie has then committed or died. Raises Undecided."""
-        try:
-            with self._transaction("BEGIN IMMEDIATE") as connection:
-                return marker.fence(connection, branch)
-        except TargetUnavailable:
-            raise
-        except TargetError as error:
-            raise Undecided(f"The tombstone of {branch} could not be written: {error}") from error
 
     def end_session(self, session_name: str) -> bool:
         """Close it if it is ours, kill its process if that runs here; else see that nobody is writing."""
@@ -121,23 +102,6 @@ class SQLiteTarget:
     def undo_table(self, name: str, branch: BranchId) -> None:
         """Nothing to do: the table was made inside the transaction and went with it."""
 
-    def newest_incarnation(self, ledger: str) -> int:
-        """Among the markers. Raises TargetUnavailable, as `markers`."""
-        with self._transaction("BEGIN") as connection:
-            return marker.newest_incarnation(connection, ledger)
-
-    def translate(self, error: Exception) -> RescindError | None:
-        """None for a statement that is merely wrong: that is the function's own fault."""
-        original = error.orig if isinstance(error, sa.exc.StatementError) else error
-        if isinstance(original, RescindError):
-            return original  # raised by our cursor, and wrapped by SQLAlchemy
-        return failures.known(original) if isinstance(original, sqlite3.Error) else None
-
-    def forget(self, ledger: str, task: str) -> None:
-        """Delete the task's markers and tombstones."""
-        with self._transaction("BEGIN IMMEDIATE") as connection:
-            connection.execute(sa.delete(marker.marker).where(*marker.of_task(ledger, task)))
-
     def close(self) -> None:
         """Nothing is held."""
         self._engine.dispose()
@@ -145,7 +109,7 @@ class SQLiteTarget:
     def _nobody_writes(self) -> bool:
         """Where the process cannot be seen: who gets the write lock knows that no transaction is open."""
         try:
-            with self._transaction("BEGIN IMMEDIATE"):
+            with self._transaction(writes=True):
                 return True
         except TargetBusy:
             return False
@@ -158,7 +122,12 @@ class SQLiteTarget:
         return connection
 
     @contextmanager
-    def _transaction(self, begin: str) -> Iterator[sa.Connection]:
+    def _transaction(self, *, writes: bool = False) -> Iterator[sa.Connection]:
+        """A file that is not there (a disk that is not mounted) proves nothing about what was committed.
+
+        Under the write lock a zombie has committed or died.
+        """
+        begin = "BEGIN IMMEDIATE" if writes else "BEGIN"
         try:
             with self._engine.connect().execution_options(rescind_begin=begin) as connection, connection.begin():
                 yield connection
@@ -166,6 +135,9 @@ class SQLiteTarget:
             raise self._reason(error) from error
         except sqlite3.Error as error:  # from connecting
             raise self._reason(error) from error
+
+    def _meaning(self, error: Exception) -> RescindError | None:
+        return failures.known(error) if isinstance(error, sqlite3.Error) else None
 
     def _reason(self, error: Exception) -> RescindError:
         """Whatever is not a lock or a full disk leaves the markers unread: the file is not what it was."""

@@ -32,8 +32,3 @@ def test_an_option_that_is_not_known_is_refused_by_name(option: str) -> None:
     with pytest.raises(ConfigurationError, match=option.partition("=")[0]) as error:
         address(f"shop?{option}")
     assert "cret" not in str(error.value)
-
-
-def test_a_database_must_be_named() -> None:
-    with pytest.raises(ConfigurationError, match="names no database"):
-        address("")

@@ -187,7 +187,9 @@ def test_a_server_that_is_down_is_unavailable_and_its_sessions_numbers_are_used_
     target.close()
 
 
-def test_a_standby_is_waited_for_and_its_markers_prove_nothing(own_postgresql: PostgreSQL, identity: BranchId) -> None:
+def test_a_standby_is_waited_for_and_neither_its_markers_nor_its_list_prove_anything(
+    own_postgresql: PostgreSQL, identity: BranchId
+) -> None:
     target = PostgreSQLTarget("default", make_url(own_postgresql.make_database()))
     target.set_up()
     own_postgresql.stop()
@@ -195,11 +197,14 @@ def test_a_standby_is_waited_for_and_its_markers_prove_nothing(own_postgresql: P
     standby.touch()
     own_postgresql.start()
     try:
-        for verb in (target.preflight, partial(target.markers, identity.ledger, identity.task)):
+        for verb in (
+            target.preflight,
+            partial(target.markers, identity.ledger, identity.task),
+            partial(target.list_prepared, identity.ledger),
+            partial(target.insert_tombstone, identity),
+        ):
             with pytest.raises(TargetUnavailable, match="standby"):
                 verb()
-        with pytest.raises(TargetUnavailable):
-            target.insert_tombstone(identity)
     finally:
         own_postgresql.stop()
         standby.unlink()
