@@ -87,9 +87,15 @@ class Core:
     def forgetter(self) -> Forgetter:
         return Forgetter(self.ledger, self.targets, self.settings.task_days)
 
-    def open_upload(self, upload: Upload) -> Reader:
-        path = self.uploads.path(upload)
-        return open_reader(Source(path, self.settings.max_record_bytes, self.settings.max_expanded_bytes))
+    def open_upload(self, upload: Upload, check: Callable[[], None]) -> Reader:
+        source = Source(
+            self.uploads.path(upload),
+            self.settings.max_record_bytes,
+            self.settings.max_expanded_bytes,
+            name=upload.filename,
+            media_type=upload.content_type,
+        )
+        return open_reader(source, check)
 
 
 def open_core(settings: Settings) -> Core:

@@ -61,8 +61,8 @@ class Parts:
     def recovery(self) -> Recovery:
         return Recovery(self.ledger, self.targets)
 
-    def open_upload(self, upload: Upload) -> Reader:
-        return open_reader(Source(self.uploads.path(upload), 1 << 20, 1 << 30))
+    def open_upload(self, upload: Upload, check: Callable[[], None]) -> Reader:
+        return open_reader(Source(self.uploads.path(upload), 1 << 20, 1 << 30), check)
 
     def worker(self) -> Worker:
         coordinator = Coordinator(self.ledger, self.targets, self.recovery)

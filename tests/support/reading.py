@@ -43,7 +43,7 @@ class Files:
         """`said` are options of the file."""
         path = self._directory / name
         path.write_bytes(data)
-        return open_reader(Source(path, max_record_bytes, max_expanded_bytes, Options(**said)))
+        return open_reader(Source(path, max_record_bytes, max_expanded_bytes, Options(**said)), never)
 
     def rows(self, data: bytes, *types: Type, **said: Any) -> list[tuple[Any, ...]]:
         """All rows; columns are text where no types are given."""

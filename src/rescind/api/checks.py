@@ -10,7 +10,7 @@ from rescind.api.services import services
 from rescind.api.terms import Wanted, check_commit
 from rescind.domain.schema import Table, hidden
 from rescind.domain.upload import Upload
-from rescind.errors import InvalidArguments, TargetBusy, TargetUnavailable, UnknownTable
+from rescind.errors import InvalidArguments, MissingColumn, TargetBusy, TargetUnavailable, UnknownTable
 from rescind.readers.reader import Source
 from rescind.readers.registry import open_reader
 from rescind.tasks import export
@@ -88,9 +88,20 @@ def check_load(name: str, upload: Upload, targets: Sequence[str], *, create: boo
     """
     tables = check_tables(name, targets, may_miss=create)
     settings = services().settings
-    path = services().uploads.path(upload)
-    with closing(open_reader(Source(path, settings.max_record_bytes, settings.max_expanded_bytes))) as reader:
-        columns = {target: match(reader.header, table) for target, table in tables.items()}
+    source = Source(
+        services().uploads.path(upload),
+        settings.max_record_bytes,
+        settings.max_expanded_bytes,
+        name=upload.filename,
+        media_type=upload.content_type,
+    )
+    with closing(open_reader(source)) as reader:
+        try:
+            columns = {target: match(reader.header, table) for target, table in tables.items()}
+        except MissingColumn:
+            if reader.header_is_whole:
+                raise
+            return  # the attempt reads on
         if create:
             check_names(reader.header, [target for target in targets if target not in tables])
     if columns:

@@ -18,20 +18,22 @@ from rescind.api.problems import Refusal
 from rescind.api.services import services
 from rescind.domain.upload import Upload
 from rescind.errors import LedgerUnavailable, RescindError, UploadIncomplete
+from rescind.readers import media
+from rescind.readers.media import ANY_TYPES, MEDIA_TYPES, NAMES
 from rescind.uploads.digest import Measure
 
 MULTIPART = "multipart/form-data"
-#: An unnamed body is taken for CSV as well.
-CSV_TYPES = ("text/csv", "application/csv", "application/octet-stream", "application/gzip", "application/x-gzip")
-ENCODINGS = ("", "identity", "gzip", "x-gzip")
+#: What a client may say of the bytes: the content decides in the end. An unnamed body is accepted as well.
+TYPES = ("", *MEDIA_TYPES, *ANY_TYPES)
+ENCODINGS = ("", "identity", "gzip", "x-gzip", "zstd", "bzip2", "x-bzip2", "xz", "x-xz")
 LONGEST_TYPE = 255  #: characters of a client's media type that are kept
 CHARSETS = ("", "utf-8", "utf8", "us-ascii")
 
 _SHA256 = re.compile(r"(?:^|,)\s*sha-256=:([A-Za-z0-9+/]+={0,2}):\s*(?=$|,|;)")
 
 
-def receive() -> Upload:
-    """Keep the request's bytes; the ledger is not told of them yet.
+def receive(name: str | None = None) -> Upload:
+    """Keep the request's bytes; the ledger is not told of them yet. `name` is the file's, where the address has it.
 
     Raises UploadIncomplete, UploadTooLarge, UploadStorageFull, and what answers 400, 411 and 415.
     """
@@ -48,7 +50,7 @@ def receive() -> Upload:
     return services().uploads.receive(
         body,
         declared=request.content_length,
-        filename=None,
+        filename=name,
         content_type=request.headers.get("Content-Type", "")[:LONGEST_TYPE] or None,
         content_encoding=encoding,
         expected_sha256=digest,
@@ -93,14 +95,16 @@ def _content_encoding() -> str | None:
     """What the client says of it; the content decides."""
     encoding = request.headers.get("Content-Encoding", "").strip().lower()
     if encoding not in ENCODINGS:
-        raise UnsupportedMediaType(f"The Content-Encoding {encoding} cannot be read; gzip can.")
+        raise UnsupportedMediaType(f"The Content-Encoding {encoding} cannot be read; gzip, zstd, bzip2 and xz can.")
     return encoding or None
 
 
 def _check_type(media_type: str, charset: str) -> None:
-    if media_type and media_type not in CSV_TYPES:
+    if media_type not in TYPES:
+        known = ", ".join(f"{name} ({media.media_type(format_)})" for format_, name in NAMES.items())
         raise UnsupportedMediaType(
-            f"A file of type {media_type} cannot be loaded; send CSV as text/csv (curl -H 'Content-Type: text/csv')."
+            f"A file of type {media_type} cannot be loaded. These can: {known}. Say what it is as in "
+            "curl -H 'Content-Type: text/csv'."
         )
     if charset.lower() not in CHARSETS:
         raise UnsupportedMediaType(f"The charset {charset} cannot be read; send the file in UTF-8.")

@@ -152,7 +152,7 @@ class Transaction:
         ledger: Ledger,
         uploads: UploadStore,
         outputs: OutputStore,
-        open_upload: Callable[[Upload], Reader],
+        open_upload: Callable[[Upload, Callable[[], None]], Reader],
     ) -> None:
         self._work = work
         self._ledger = ledger
@@ -291,7 +291,7 @@ class Transaction:
         upload = self._uploads.get(upload_id)
         self._inputs.append(upload)
         self.progress(bytes_total=upload.length)
-        return closing(self._open_upload(upload))
+        return closing(self._open_upload(upload, self.check))
 
     def output(self, kind: str, *, filename: str, media_type: str) -> AbstractContextManager[OutputFile]:
         """A binary file to write to, for a `with`; who started the task can download it once the task has committed.

@@ -44,7 +44,7 @@ class Worker:
     registry: TaskRegistry
     uploads: UploadStore
     outputs: OutputStore
-    open_upload: Callable[[Upload], Reader]
+    open_upload: Callable[[Upload, Callable[[], None]], Reader]
     coordinator: Coordinator
     announce: Callable[[str], None]
     leaving: Callable[[], bool]

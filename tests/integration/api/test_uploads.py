@@ -164,7 +164,7 @@ def test_parameters_that_are_not_known_are_named(service: Service, query: str) -
 @pytest.mark.parametrize(
     "headers",
     [
-        {"Content-Type": "application/json"},
+        {"Content-Type": "application/pdf"},
         {"Content-Type": "application/x-www-form-urlencoded"},
         {"Content-Type": "text/csv; charset=latin-1"},
         {"Content-Encoding": "br"},

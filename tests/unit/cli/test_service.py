@@ -124,6 +124,10 @@ def test_an_id_stays_within_its_place_in_the_path(peer: Peer) -> None:
         ("a.csv.gz", b"\x1f\x8brest", "text/csv", "gzip"),
         ("a.csv", b"\x1f\x8brest", "text/csv", "gzip"),
         ("a.json", b"[]", "application/json", None),
+        ("a.tsv.zst", b"\x28\xb5\x2f\xfdrest", "text/tab-separated-values", "zstd"),
+        ("a.jsonl.xz", b"\xfd7zXZ\0", "application/x-ndjson", None),
+        ("a.parquet", b"PAR1", "application/vnd.apache.parquet", None),
+        ("a.pdf", b"%PDF", "application/pdf", None),
         ("a.csv", b"", "text/csv", None),
     ],
 )

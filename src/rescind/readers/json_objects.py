@@ -1,0 +1,333 @@
+"""JSON objects to typed rows: one object is a record, its names are the fields, and a name that is missing is NULL.
+
+Which fields there are only the whole file tells, because writers of JSON leave names out whose value is missing. So
+the file is read twice: first for the names alone, which is quick and costs no memory, then for the rows. (Were the
+first record to decide, a file would be refused, or lose a column, for the sake of its first row.) Where a request
+waits for an answer only the file's first bytes are looked at, and the header is not taken for the whole one.
+
+Values keep their text: an integer of 30 digits is not a double here. Of a name that stands twice in one object the last
+counts, as in most parsers.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from codecs import BOM_UTF8
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, suppress
+from functools import lru_cache
+from itertools import pairwise
+from operator import attrgetter
+from typing import Any, NamedTuple, Protocol
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+from pyarrow import compute
+
+from rescind.domain.rejects import Reason, Reject, shorten
+from rescind.domain.schema import Column, Type
+from rescind.errors import InvalidEncoding, InvalidHeader, InvalidInput, RecordTooLong
+from rescind.readers import compression
+from rescind.readers.casts import Failure
+from rescind.readers.fitting import Given, fit
+from rescind.readers.header import check_names
+from rescind.readers.inference import Holding, Inference
+from rescind.readers.piecewise import PiecewiseReader
+from rescind.readers.pipeline import in_order
+from rescind.readers.reader import InputField, Rows, Source
+from rescind.readers.records import Readable
+from rescind.readers.spelling import Spelling
+
+pc: Any = compute  #: its type hints know no constants
+
+MOST_NAMES = 16_384  #: more are no columns of any database: the names are data
+_UNUSUAL = re.compile(r'["\\\x00-\x1f]')
+_NULL = msgspec.Raw(b"null")
+_WORDS_OF_STRINGS = (Type.integer, Type.real, Type.boolean)
+
+
+class Objects(NamedTuple):
+    """Whole records: the bytes, where in the file (in plain bytes) they begin, and where in them a separator stands.
+
+    The separator is one byte, and there is none after the last. Between the lines of NDJSON there may be empty ones.
+    """
+
+    data: bytes
+    offset: int
+    separators: npt.NDArray[np.int64]
+    lines: bool
+
+    def records(self) -> list[bytes]:
+        """Each record by itself."""
+        bounds = [-1, *self.separators.tolist(), len(self.data)]
+        found = [self.data[start + 1 : end] for start, end in pairwise(bounds)]
+        return [record for record in found if record.strip()] if self.lines else found
+
+    def array(self) -> bytes:
+        """All records as one JSON array, if they are well formed."""
+        return b"[" + (self.data.replace(b"\n", b",") if self.lines else self.data) + b"]"
+
+
+def record_too_long(offset: int, limit: int) -> RecordTooLong:
+    """What is raised for one that begins at this byte of the file."""
+    return RecordTooLong(
+        f"The record that begins at byte {offset} of the file is longer than the limit of {limit} bytes."
+    )
+
+
+def without_mark(stream: Readable, size: int) -> tuple[bytes, int]:
+    """The first bytes, and how long a byte order mark was before them."""
+    first = stream.read(size)
+    while 0 < len(first) < len(BOM_UTF8) and (more := stream.read(size)):
+        first += more
+    bare = first.removeprefix(BOM_UTF8)
+    return bare, len(first) - len(bare)
+
+
+class Cut(Protocol):
+    """Takes a file apart. Raises RecordTooLong, and InvalidInput for what is not even in outline of the format."""
+
+    def __call__(self, stream: Readable, max_record_bytes: int, /) -> Iterator[Objects]: ...
+
+
+class JsonReader(PiecewiseReader[Objects]):
+    """A file of JSON objects. With `check` its names are looked for in the whole file, else in its first bytes.
+
+    Raises InvalidInput, InvalidHeader, InvalidEncoding, RecordTooLong.
+    """
+
+    def __init__(self, source: Source, cut: Cut, check: Callable[[], None] | None) -> None:
+        super().__init__()
+        self._source = source
+        self._cut = cut
+        self.header, self.header_is_whole = self._names(check)
+        if not self.header:
+            raise InvalidHeader("The file has no object with a name, and so no columns.")
+        check_names(self.header)
+
+    def infer(self, check: Callable[[], None]) -> tuple[Column, ...]:
+        """See Reader. A string is never a number or a boolean; what is nested makes a column of JSON."""
+        self._rows_read = self._bytes_read = 0
+        columns = [_Seen() for _ in self.header]
+
+        def look(piece: Objects) -> tuple[int, list[_Sight]]:
+            found, records = _decoded(piece, self.header), 0
+            records = len(found.numbers) + len(found.malformed)
+            return records, [seen.sight(tokens) for seen, tokens in zip(columns, found.columns, strict=True)]
+
+        for records, sights in in_order(self._pieces(self.header, check), look, check):
+            self._rows_read += records
+            for seen, sight in zip(columns, sights, strict=True):
+                seen.take_in(sight)
+        return tuple(Column(name, seen.type, "") for name, seen in zip(self.header, columns, strict=True))
+
+    def _fit(self, piece: Objects, fields: Sequence[InputField], keep: int | None) -> tuple[int, Rows]:
+        found = _decoded(piece, [field.name for field in fields])
+        given = [_given(field.column, tokens) for field, tokens in zip(fields, found.columns, strict=True)]
+        return len(found.numbers) + len(found.malformed), fit(given, found.numbers, keep, found.malformed)
+
+    def _pieces(self, names: Sequence[str], check: Callable[[], None]) -> Iterator[Objects]:
+        with closing(compression.expand(self._source)) as stream:
+            for piece in self._cut(_Checked(stream, check), self._source.max_record_bytes):
+                if self._source.sample_bytes is not None and piece.offset >= self._source.sample_bytes:
+                    return
+                self._bytes_read = stream.consumed
+                yield piece
+            self._bytes_read = stream.consumed
+
+    def _names(self, check: Callable[[], None] | None) -> tuple[tuple[str, ...], bool]:
+        """The names of all objects in the order in which they appear, and whether those are the whole file's."""
+        found: dict[str, None] = {}
+        records = 0
+        for piece in self._pieces((), check or _nothing):
+            if check is None and records:
+                return tuple(found), False
+            _require_utf8(piece, records)
+            records += _add_names(piece, found)
+        return tuple(found), True
+
+
+def _nothing() -> None:
+    """Nobody wants to stop it."""
+
+
+class _Checked:
+    """A stream that calls `check` before each read: a long record is many reads and no piece yet."""
+
+    def __init__(self, stream: Readable, check: Callable[[], None]) -> None:
+        self._stream = stream
+        self._check = check
+
+    def read(self, size: int) -> bytes:
+        self._check()
+        return self._stream.read(size)
+
+
+def _require_utf8(piece: Objects, before: int) -> None:
+    try:
+        piece.data.decode()
+    except UnicodeDecodeError as error:
+        record = before + len(
+            Objects(piece.data[: error.start], 0, _until(piece.separators, error.start), piece.lines).records()
+        )
+        raise InvalidEncoding(
+            f"Byte {piece.offset + error.start} of the file (0x{piece.data[error.start]:02X}), in record "
+            f"{record}, is not UTF-8, which JSON is."
+        ) from error
+
+
+def _until(separators: npt.NDArray[np.int64], end: int) -> npt.NDArray[np.int64]:
+    return separators[separators < end]
+
+
+def _add_names(piece: Objects, names: dict[str, None]) -> int:
+    """Put the names that are new to the others; how many records there are. What is malformed is left to the rows."""
+    with suppress(msgspec.MsgspecError):
+        return len(_decoder(tuple(names), strict=True).decode(piece.array()))
+    records = piece.records()
+    anything = msgspec.json.Decoder(dict[str, msgspec.Raw])
+    for record in records:
+        try:
+            names.update(dict.fromkeys(anything.decode(record)))
+        except msgspec.MsgspecError:
+            continue
+        if len(names) > MOST_NAMES:
+            raise InvalidInput(
+                f"The objects have more than {MOST_NAMES} different names; so many columns no table has."
+            )
+    return len(records)
+
+
+@lru_cache(maxsize=16)
+def _decoder(names: tuple[str, ...], *, strict: bool = False, one: bool = False) -> msgspec.json.Decoder[Any]:
+    """Of objects with these names, each value as it stands in the text. `strict`: with no other names."""
+    if _UNUSUAL.search("".join(names)):  # such names the library does not take
+        return msgspec.json.Decoder(dict[str, msgspec.Raw] if one or strict else list[dict[str, msgspec.Raw]])
+    fields = [(f"f{place}", msgspec.Raw, msgspec.field(default=_NULL, name=name)) for place, name in enumerate(names)]
+    record = msgspec.defstruct("Record", fields, forbid_unknown_fields=strict, gc=False)
+    return msgspec.json.Decoder(record if one else list[record])  # type: ignore[valid-type]
+
+
+class _Decoded(NamedTuple):
+    """The values of some records as they stand in the text, a column for each name; null where there is none.
+
+    `numbers` are those of the records, counted from 1 within these; `malformed` are records that are no objects.
+    """
+
+    columns: list[pa.BinaryArray]
+    numbers: npt.NDArray[np.int64]
+    malformed: dict[int, Reject]
+
+
+def _decoded(piece: Objects, names: Sequence[str]) -> _Decoded:
+    malformed: dict[int, Reject] = {}
+    try:
+        found = _decoder(tuple(names)).decode(piece.array())
+        # A line end within a record became a comma.
+        whole = not piece.lines or len(found) == len(piece.separators) + 1
+    except msgspec.MsgspecError:
+        whole = False
+    if not whole:
+        found, malformed = _one_by_one(piece.records(), _decoder(tuple(names), one=True))
+    numbers = np.delete(np.arange(len(found) + len(malformed)), [number - 1 for number in malformed]) + 1
+    return _Decoded([_tokens(found, place, name) for place, name in enumerate(names)], numbers, malformed)
+
+
+def _one_by_one(records: list[bytes], decoder: msgspec.json.Decoder[Any]) -> tuple[list[Any], dict[int, Reject]]:
+    found, malformed = [], {}
+    for number, record in enumerate(records, 1):
+        try:
+            found.append(decoder.decode(record))
+        except msgspec.MsgspecError as error:
+            reason = Reason.not_object.format(message=str(error))
+            malformed[number] = Reject(number, None, shorten(record.decode().strip()), reason)
+    return found, malformed
+
+
+def _tokens(records: list[Any], place: int, name: str) -> pa.BinaryArray:
+    if records and isinstance(records[0], dict):
+        raw = [record.get(name, _NULL) for record in records]
+    else:
+        raw = list(map(attrgetter(f"f{place}"), records))
+    tokens: pa.BinaryArray = pa.array(list(map(bytes, raw)), pa.binary())
+    return pc.if_else(pc.equal(tokens, b"null"), pa.scalar(None, pa.binary()), tokens)  # type: ignore[no-any-return]
+
+
+def _given(column: Column, tokens: pa.BinaryArray) -> Given:
+    """The values as text: strings without quotes and escapes, all else as it stands."""
+    if column.type is Type.json:
+        return Given(column, tokens.cast(pa.string()))
+    text = _unquoted(tokens)
+    nested = np.flatnonzero(_nested(tokens).fill_null(False).to_numpy(zero_copy_only=False))
+    failures = [Failure(int(row), Reason.nested) for row in nested]
+    if column.type is Type.binary:
+        return _from_base64(column, text, failures)
+    return Given(column, text, tuple(failures))
+
+
+def _nested(tokens: pa.BinaryArray) -> Any:
+    return pc.or_(pc.starts_with(tokens, pattern=b"{"), pc.starts_with(tokens, pattern=b"["))
+
+
+def _unquoted(tokens: pa.BinaryArray) -> pa.StringArray:
+    quoted = pc.starts_with(tokens, pattern=b'"')
+    text: Any = tokens.cast(pa.string())
+    if quoted.true_count:
+        text = pc.if_else(quoted, pc.binary_slice(tokens, 1, -1), tokens).cast(pa.string())
+    escaped = pc.and_(quoted, pc.match_substring(tokens, pattern=b"\\"))
+    if escaped.true_count:
+        found: Any = tokens.filter(escaped).to_pylist()
+        plain = [msgspec.json.decode(token, type=str) for token in found]
+        text = pc.replace_with_mask(text, escaped, pa.array(plain, pa.string()))
+    unquoted: pa.StringArray = text
+    return unquoted
+
+
+def _from_base64(column: Column, text: pa.StringArray, failures: list[Failure]) -> Given:
+    values: list[bytes | None] = []
+    for row, value in enumerate(text.to_pylist()):
+        try:
+            values.append(None if value is None else base64.b64decode(value, validate=True))
+        except (binascii.Error, ValueError):
+            values.append(None)
+            failures.append(Failure(row, Reason.base64))
+    return Given(column, pa.array(values, pa.binary()), tuple(failures))
+
+
+class _Sight(NamedTuple):
+    """What some values of one column turned out to be."""
+
+    holding: Holding
+    strings: bool
+    nested: bool
+
+
+class _Seen:
+    """What one column may still be, after the values seen so far."""
+
+    def __init__(self) -> None:
+        self._inference = Inference(Spelling())
+        self._strings = self._nested = False
+
+    def sight(self, tokens: pa.BinaryArray) -> _Sight:
+        """Changes nothing, so that several threads may ask at once."""
+        nested = _nested(tokens)
+        flat: pa.BinaryArray = pc.if_else(nested, pa.scalar(None, pa.binary()), tokens)
+        strings = pc.starts_with(flat, pattern=b'"').true_count
+        return _Sight(self._inference.holding(_unquoted(flat)), bool(strings), bool(nested.true_count))
+
+    def take_in(self, sight: _Sight) -> None:
+        self._inference.narrow(sight.holding)
+        self._strings |= sight.strings
+        self._nested |= sight.nested
+
+    @property
+    def type(self) -> Type:
+        if self._nested:
+            return Type.json
+        found = self._inference.type
+        return Type.text if self._strings and found in _WORDS_OF_STRINGS else found
