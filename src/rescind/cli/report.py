@@ -150,6 +150,8 @@ def _receipt(document: Mapping[str, Any]) -> Iterator[tuple[str, object]]:
         yield f"rows {when}", f"{count:,}" + (", had it committed" if taken_back and when.startswith("after") else "")
     for made in receipt["tables_made"]:
         yield "would make" if taken_back else "table made", f"{made['table']} in {made['target']}"
+    for output in receipt.get("outputs", ()):  # of a version that made none there is no word
+        yield "file made", f"{output['filename']}, {output['length']:,} bytes, SHA-256 {output['sha256']}"
     if receipt["input_digest"]:
         yield "input", receipt["input_digest"]
     if receipt["result"] is not None:

@@ -70,10 +70,12 @@ class OutputStore:
         """A file to write to. When the block ends it is whole, on the disk, and told to `made`; if it raises, gone.
 
         `check` is called at each write and may raise. Raises ValueError for a second file of one kind and attempt,
-        OutputStorageFull.
+        and for a kind or media type that is none; OutputStorageFull.
         """
         if not re.fullmatch(_KIND, kind):
             raise ValueError(f"{kind!r} is no kind of output: it is made of small letters and hyphens")
+        if not (media_type.isascii() and media_type.isprintable()):  # it becomes a header
+            raise ValueError(f"{media_type!r} is no media type")
         whole = self._path(task, kind)
         part = whole.with_name(whole.name + _PART)
         if whole.exists() or part.exists():

@@ -85,6 +85,8 @@ def test_json_tells_of_the_task(s: Surface, capsys: pytest.CaptureFixture[str]) 
         assert printed.err == ""
         task = json.loads(printed.out)
         assert main(["download", task["id"], "--to", "again.csv"]) == 0
+        assert main(["show", task["id"]]) == 0
+    assert "items.csv, 34 bytes, SHA-256" in capsys.readouterr().out
     assert Path("again.csv").read_bytes() == FILE
     assert "print" in complaint(capsys, "export", "items", "--json", "--to", "-", code=2)
 

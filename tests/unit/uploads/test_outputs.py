@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import stat
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -176,6 +177,38 @@ def test_a_kind_is_a_plain_word(ledger: Ledger, make: Make, tmp_path: Path, kind
     with pytest.raises(ValueError, match="no kind"):
         make(a_task(ledger), kind)
     assert left(tmp_path) == []
+
+
+@pytest.mark.parametrize("media_type", ["text/plain\r\nSet-Cookie: x", "text/größe"])
+def test_a_media_type_breaks_no_header(ledger: Ledger, outputs: OutputStore, tmp_path: Path, media_type: str) -> None:
+    with (
+        pytest.raises(ValueError, match="no media type"),
+        outputs.make(
+            a_task(ledger), "x", filename="x", media_type=media_type, check=lambda: None, made=lambda output: None
+        ),
+    ):
+        pass
+    assert left(tmp_path) == []
+
+
+def test_the_bytes_are_on_the_disk_before_the_name_and_the_name_before_the_receipt(
+    ledger: Ledger, make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    order: list[str] = []
+    fsync, rename = os.fsync, Path.rename
+
+    def synced(number: int) -> None:
+        order.append("names" if stat.S_ISDIR(os.fstat(number).st_mode) else "bytes")
+        fsync(number)
+
+    def renamed(path: Path, to: Path) -> Path:
+        order.append("renamed")
+        return rename(path, to)
+
+    monkeypatch.setattr(os, "fsync", synced)
+    monkeypatch.setattr(Path, "rename", renamed)
+    make(a_task(ledger))
+    assert order == ["bytes", "renamed", "names"]
 
 
 def test_only_a_committed_task_has_files(ledger: Ledger, outputs: OutputStore, make: Make) -> None:
