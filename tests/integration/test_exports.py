@@ -61,7 +61,7 @@ SQLITE = (
      '=HYPERLINK("x")', x'3d78', '"é"', '00000000-0000-0000-0000-000000000000')""",
 )
 SERVERS = {"postgresql": POSTGRESQL, "mariadb": MARIADB, "sqlite": SQLITE}
-FORMATS = ("csv",)
+FORMATS = ("csv", "ndjson", "parquet")
 
 LOCKED = {
     "postgresql": ("LOCK TABLE source IN ACCESS EXCLUSIVE MODE", "pg_stat_activity WHERE wait_event_type = 'Lock'"),
@@ -139,8 +139,11 @@ def test_what_is_exported_and_loaded_again_is_the_same_rows(s: Surface, form: st
     loaded = s.accepted(table="copy", content=downloaded(s, task_id))
     s.work()
     assert s.task(loaded)["state"] == State.committed, s.task(loaded)
-    assert rows(s, "copy") == rows(s, "source")
-    assert len(rows(s, "copy")) == 4
+    before = rows(s, "source")
+    for row in before if form == "ndjson" else ():  # where JSON's own null and none at all are one
+        row |= {name: None for name in ("j", "jb") if row.get(name) == "null"}
+    assert rows(s, "copy") == before
+    assert len(before) == 4
 
 
 @pytest.mark.parametrize("server", LOCKED, indirect=True)

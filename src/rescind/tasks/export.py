@@ -51,6 +51,8 @@ def export(
 
     The rows are those of one snapshot, in the order of the table's key: all of them, or the first `limit`; all columns,
     or `columns` in their order. `spreadsheet` puts a quote before texts that a spreadsheet would take for formulas.
+    Loaded again they are the same rows, but for two things: in NDJSON the null of a JSON value is no value, and CSV and
+    NDJSON spell NaN and the infinities, which no text of a number is to `load`.
     """
     check(columns, format, spreadsheet, tx.targets)
     (target,) = tx.targets
