@@ -132,12 +132,12 @@ def files_are_there_with_the_commit(o: Observed) -> Iterator[str]:
     if o.state not in _DONE:
         return
     made = [] if o.state != State.committed or o.file_bytes is None else [o.file_bytes]
-    names = [f"{o.task_id}.{o.attempt}"] * len(made)
-    if [name.rpartition(".")[0] for name in o.files] != names or list(o.files.values()) != made:
-        yield f"{o.state}, and the files are {dict(o.files)}, not {made}"
     told = (o.receipt or {}).get("outputs", ()) if o.state == State.committed else ()
     if [file["sha256"] for file in told] != [sha256(data).hexdigest() for data in made]:
         yield f"committed, and the receipt tells of {told}"
+    wanted = {f"{o.task_id}.{o.attempt}.{file['kind']}": data for file, data in zip(told, made, strict=False)}
+    if o.files != wanted:
+        yield f"{o.state}, and the files are {dict(o.files)}, not {wanted}"
 
 
 INVARIANTS: dict[str, Invariant] = {

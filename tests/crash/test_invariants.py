@@ -42,7 +42,11 @@ REPORTED = replace(
     task_id="t",
     files={"t.1.report": b"abc"},
     file_bytes=b"abc",
-    receipt={"rows_written": 1, "branches": [{}], "outputs": [{"sha256": sha256(b"abc").hexdigest()}]},
+    receipt={
+        "rows_written": 1,
+        "branches": [{}],
+        "outputs": [{"kind": "report", "sha256": sha256(b"abc").hexdigest()}],
+    },
 )
 STOPPED = replace(
     COMMITTED,
@@ -116,6 +120,7 @@ WRONG: dict[str, tuple[Observed, dict[str, Any]]] = {
     "files none with the commit": (REPORTED, {"files": {}}),
     "files half with the commit": (REPORTED, {"files": {"t.1.report": b"ab"}}),
     "files of another attempt": (REPORTED, {"files": {"t.2.report": b"abc"}}),
+    "files of another name": (REPORTED, {"files": {"t.1.report.part": b"abc"}}),
     "files that the receipt does not tell of": (REPORTED, {"receipt": COMMITTED.receipt}),
     "files that are not there": (COMMITTED, {"receipt": REPORTED.receipt}),
     "files left": (STOPPED, {"files": {"t.1.report": b""}}),
