@@ -31,6 +31,7 @@ from rescind.transaction.coordinator import Coordinator
 from rescind.transaction.recovery import COMMIT_REFUSED, Recovery
 from rescind.transaction.verdict import Verdict
 from rescind.transaction.work import Work
+from rescind.uploads.outputs import OutputStore
 from rescind.worker import watchdog
 
 
@@ -229,6 +230,11 @@ def _any_engine() -> None:
     _put(engines.Reach, "check_table", lambda self, schema, table: None)
 
 
+def _no_name_before_the_decision() -> None:
+    """The file that an attempt makes gets its name later, by somebody who may die before."""
+    _put(OutputStore, "_keep_as", lambda self, part, whole: None)
+
+
 def _undone_without_a_look() -> None:
     """A table that the task made is dropped, whoever's rows are in it."""
 
@@ -276,6 +282,7 @@ MUTANTS: dict[str, Callable[[], None]] = {
     "R10 commit without the disk": _commit_without_the_disk,
     "R11 any engine": _any_engine,
     "R12 undone without a look": _undone_without_a_look,
+    "files: no name before the decision": _no_name_before_the_decision,
     "R12 made before it is on record": _made_before_it_is_on_record,
     "step 11: no kind in the tombstone": _no_kind_in_the_tombstone,
     "step 11: tombstone by upsert": _tombstone_by_upsert,

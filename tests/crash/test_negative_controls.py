@@ -109,6 +109,7 @@ CONTROLS = {
         replace(CREATE, workers=(Trap("ddl.after_ddl"),), recoverers=(Trap("abort.before_final", Act.stop),)),
         {"I4"},
     ),
+    "files: no name before the decision": (Scenario(0, Place.sqlite, Job.report), {"files"}),
     "step 11: no kind in the tombstone": (
         Scenario(
             0,
