@@ -12,6 +12,7 @@ from rescind.api import (
     docs,
     guards,
     health,
+    inspect,
     loads,
     openapi,
     outputs,
@@ -20,6 +21,7 @@ from rescind.api import (
     rows,
     tables,
     tasks,
+    uploads,
     waiting,
 )
 from rescind.api import services as given
@@ -46,7 +48,7 @@ def create_app(services: Services) -> APIFlask:
     app.after_request(connection.read_to_the_end)
     app.after_request(_harden)
     problems.register(app)
-    for part in (tasks, outputs, tables, rows, loads, health, docs):
+    for part in (tasks, outputs, tables, rows, loads, uploads, inspect, health, docs):
         app.register_blueprint(part.blueprint)
     if settings.classic:
         app.register_blueprint(classic.blueprint)

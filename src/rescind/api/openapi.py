@@ -78,7 +78,7 @@ def complete(spec: dict[str, Any], registry: TaskRegistry, most_rows: int) -> di
                     parameter.update(number("num", most_rows))
                 elif parameter["in"] == "path":
                     parameter["required"] = True
-    _add_file_body(spec)
+    _add_file_bodies(spec)
     return spec
 
 
@@ -129,12 +129,15 @@ def _add_accepted_headers(operation: dict[str, Any]) -> None:
     }
 
 
-def _add_file_body(spec: dict[str, Any]) -> None:
+def _add_file_bodies(spec: dict[str, Any]) -> None:
     file = {"type": "string", "contentMediaType": "application/octet-stream"}
     form = {"type": "object", "properties": {"file": file}, "required": ["file"], "additionalProperties": False}
     types: Iterable[str] = ("text/csv", "application/gzip", "application/octet-stream")
-    content = {name: {"schema": file} for name in types} | {"multipart/form-data": {"schema": form}}
-    spec["paths"]["/v1/tables/{table}/rows"]["post"]["requestBody"] = {"required": True, "content": content}
+    loaded = {name: {"schema": file} for name in types} | {"multipart/form-data": {"schema": form}}
+    spec["paths"]["/v1/tables/{table}/rows"]["post"]["requestBody"] = {"required": True, "content": loaded}
+    # Whatever the bytes are they are kept: nothing is wrong with any, so no type is named.
+    kept = {name: {"schema": {"contentMediaType": "application/octet-stream"}} for name in types}
+    spec["paths"]["/v1/uploads/{upload}"]["put"]["requestBody"] = {"required": True, "content": kept}
 
 
 def _operation_id(method: str, path: str) -> str:

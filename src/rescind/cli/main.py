@@ -30,6 +30,7 @@ LONG_RUNNING = frozenset({"up", "api", "worker", "sweeper"})
 #: Command, where it is, and what it does. The module is imported when the command is called.
 USER_COMMANDS = (
     ("load", "rescind.cli.load:load", "Load a file into a table."),
+    ("inspect", "rescind.cli.inspect:inspect", "Tell what a file holds, and why its columns have their types."),
     ("export", "rescind.cli.export:export", "Put a table into a file, and download it."),
     ("download", "rescind.cli.download:download", "Download the file that a task made."),
     ("generate", "rescind.cli.tasks:generate", "Generate rows of random data."),

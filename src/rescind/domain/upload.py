@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 LONGEST_NAME = 255  #: characters of a file's name
 
+
 @dataclass(frozen=True)
 class Upload:
     """Bytes at rest, received in full. `length` in bytes; `sha256` in hex, of the bytes as they were sent.

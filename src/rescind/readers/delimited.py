@@ -64,7 +64,7 @@ class DelimitedReader:
         self._source = source
         self.dialect = dialect_of(options, format_)
         self.spelling = Spelling.of(options)
-        self.whole = True  #: whether the last pass came to the file's end; it does not where a sample is enough
+        self.whole = True
         self._rows_read = 0
         self._bytes_read = 0
         first = read_header if options.header else number_columns

@@ -131,9 +131,11 @@ class JsonReader(PiecewiseReader[Objects]):
         return len(found.numbers) + len(found.malformed), fit(given, found.numbers, keep, found.malformed)
 
     def _pieces(self, names: Sequence[str], check: Callable[[], None]) -> Iterator[Objects]:
+        self.whole = True
         with closing(compression.expand(self._source)) as stream:
             for piece in self._cut(_Checked(stream, check), self._source.max_record_bytes):
                 if self._source.sample_bytes is not None and piece.offset >= self._source.sample_bytes:
+                    self.whole = False
                     return
                 self._bytes_read = stream.consumed
                 yield piece

@@ -17,6 +17,7 @@ class PiecewiseReader(Generic[P]):
 
     header: tuple[str, ...]
     header_is_whole = True
+    whole = True
 
     def __init__(self) -> None:
         self._rows_read = 0

@@ -66,6 +66,7 @@ class Reader(Protocol):
     header: tuple[str, ...]  #: names of the fields as they stand in the file, checked (not empty, not doubled)
     #: Whether those are all names. Of JSON only the whole file tells, which is not read where an answer is waited for.
     header_is_whole: bool
+    whole: bool  #: whether the last pass came to the file's end; it does not where a sample is enough
 
     def infer(self, check: Callable[[], None]) -> tuple[Column, ...]:
         """The header's columns with the narrowest type that holds every value of the whole file."""
