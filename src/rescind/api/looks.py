@@ -40,7 +40,7 @@ class Looks:
         found: dict[str, str | None] = {}
         for name, answer in begun.items():
             try:
-                found[name] = self._end(name, answer, deadline)
+                found[name] = self._end(name, answer, deadline, called="It")
             except TargetUnavailable as silent:
                 found[name] = str(silent)
         return found
@@ -61,14 +61,15 @@ class Looks:
         with self._lock:
             self._hanging.discard(name)
 
-    def _end(self, name: str, answer: Future[Found] | None, deadline: float) -> Found:
+    def _end(self, name: str, answer: Future[Found] | None, deadline: float, called: str | None = None) -> Found:
+        """The answer; `called` is how the database is called where it is silent."""
         if answer is None:
-            raise TargetUnavailable(f"{name} does not answer; it was asked a moment ago.")
+            raise TargetUnavailable(f"{called or name} does not answer: an earlier question is open still.")
         try:
             return answer.result(max(deadline - time.monotonic(), 0.0))
         except TimeoutError:
             with self._lock:
                 if not answer.done():
                     self._hanging.add(name)
-                    raise TargetUnavailable(f"{name} has not answered within {self._seconds:g} s.") from None
+                    raise TargetUnavailable(f"{called or name} has not answered within {self._seconds:g} s.") from None
             return answer.result()

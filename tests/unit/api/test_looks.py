@@ -75,7 +75,7 @@ def test_many_are_asked_at_once(server: Server) -> None:
     other = Server()
     other.free.set()
     found = Looks(SHORT_SECONDS).reasons({"silent": server.look, "fine": lambda: None, "ill": other.look})
-    assert found == {"silent": "silent has not answered within 0.05 s.", "fine": None, "ill": "an answer"}
+    assert found == {"silent": "It has not answered within 0.05 s.", "fine": None, "ill": "an answer"}
 
 
 class Silent(MemoryTarget):
