@@ -25,7 +25,7 @@ RescindError
 │   ├── UploadTooLarge        more bytes than the limit
 │   ├── InputTruncated        the compressed stream ends too early
 │   ├── InputChanged          the upload's bytes are no longer those that were received
-│   ├── InvalidEncoding       a byte is not UTF-8
+│   ├── InvalidEncoding       a byte is not of the file's encoding
 │   ├── InvalidHeader         the header is missing, or a name in it is empty or doubled
 │   ├── RecordTooLong         one record is longer than the limit
 │   └── RowsRejected          rows that do not fit the table (carries them)
@@ -266,10 +266,10 @@ class InputChanged(InvalidInput):
 
 
 class InvalidEncoding(InvalidInput):
-    """A byte is not UTF-8."""
+    """A byte is not of the file's encoding."""
 
     code = "invalid-encoding"
-    advice = "Convert the file to UTF-8 and load it again."
+    advice = "Say which encoding the file has with encoding=, or convert it to UTF-8."
 
 
 class InvalidHeader(InvalidInput):
