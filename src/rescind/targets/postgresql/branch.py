@@ -164,6 +164,7 @@ class PostgreSQLBranch:
                     cursor.execute(f"ROLLBACK PREPARED {sql.literal(str(self.id))}")
         except psycopg.Error:
             self._end()
+        self._connection.server_runs = None  # whatever it is, the rollback is done
 
     def cancel(self) -> None:
         """Cancel the running statement, let no other start and no further rows be sent."""

@@ -63,6 +63,10 @@ _CAPITAL = re.compile(r"(?<=[a-z])(?=[A-Z])")
 TAKEN = (psycopg.errors.DuplicateTable, psycopg.errors.DuplicateObject, psycopg.errors.UniqueViolation)
 
 
+class SessionLost(psycopg.OperationalError):
+    """The server's process for the session has died, and the server has not: perhaps the task kills it each time."""
+
+
 def known(error: psycopg.Error, *, control: bool = False) -> RescindError | None:
     """Our error for an outage, a lock, a constraint or a missing right; None for a faulty statement.
 
@@ -97,6 +101,8 @@ def translated(*, control: bool = False) -> Iterator[None]:
 
 def _without_state(error: psycopg.Error) -> RescindError | None:
     """The driver's own: no connection, none any more, or a value that it cannot send."""
+    if isinstance(error, SessionLost):
+        return TargetConflict(f"PostgreSQL: {_first_line(error)}.")
     if isinstance(error, psycopg.OperationalError | psycopg.InterfaceError):
         return TargetUnavailable(f"PostgreSQL: {_first_line(error)}.")
     return ConstraintViolated(f"PostgreSQL: {_first_line(error)}.") if isinstance(error, psycopg.DataError) else None

@@ -13,6 +13,7 @@ from psycopg.pq import TransactionStatus
 from psycopg.sql import Composable
 
 from rescind.errors import TargetConflict, TransactionBroken
+from rescind.targets.postgresql.failures import SessionLost
 from rescind.targets.postgresql.session import Connection
 from rescind.targets.statements import StatementGuard, TableName
 
@@ -23,12 +24,23 @@ class BranchConnection(Connection):
     guard: StatementGuard | None = None
     cancelled = False
     begun = False
+    server_runs: Callable[[], bool] | None = None  #: asked when the session is lost without a word of the server's
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.cursor_factory = _GuardedCursor
         self.server_cursor_factory = _GuardedServerCursor
         self.check_reach: Callable[[str, Iterable[TableName]], None] = _pass  # the branch has its own: PROTOCOL R11
+
+    def wait(self, gen: Any, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return super().wait(gen, *args, **kwargs)
+        except psycopg.OperationalError as error:
+            ask, self.server_runs = self.server_runs, None if self.closed else self.server_runs
+            if ask is not None and self.closed and error.sqlstate is None and not self.cancelled and ask():
+                text = "the server's process for this session has died, and the server runs on"
+                raise SessionLost(f"{text}: its log says why") from error
+            raise
 
     def expect_alive(self) -> None:
         """Raise TargetConflict after a cancel, which would not see what is begun then; TransactionBroken.

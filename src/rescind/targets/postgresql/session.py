@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
 import psycopg
+from psycopg.pq import PGconn, Ping
 from sqlalchemy import URL
 
 from rescind.durability import POSTGRESQL_SESSION
@@ -27,6 +28,8 @@ READ_SECONDS = 300.0
 LOCK_SECONDS = 10  #: branches of one task can block each other where no server sees it
 END_SECONDS = 0.5  #: how long `end` waits for a session to go
 _POLL_SECONDS = 0.01
+CLEAN_UP_SECONDS = 10.0  #: how long a server that takes no sessions is waited for, to learn whether it is the same
+_PING_SECONDS = 0.1
 
 #: A machine that is gone is noticed even where nobody is told: after 25 s of silence, or of nothing acknowledged.
 _NETWORK = {
@@ -126,6 +129,31 @@ def settle(cursor: psycopg.Cursor[Any], settings: Mapping[str, str] = _BRANCH) -
 def make_durable(cursor: psycopg.Cursor[Any]) -> None:
     """Have commits wait for the disk from now on (PROTOCOL R10)."""
     cursor.execute(POSTGRESQL_SESSION)
+
+
+def server_began(connection: psycopg.Connection[Any]) -> int:
+    """When the server did, in microseconds since 1970. It outlives the death of a session's process."""
+    statement = "SELECT (extract(epoch FROM pg_postmaster_start_time()) * 1000000)::bigint"
+    ((began,),) = psycopg.Cursor(connection).execute(statement).fetchall()
+    return int(began)
+
+
+def runs_on(asked: dict[str, Any], began: int, given_up: Callable[[], bool]) -> bool:
+    """Whether the server that began then still runs. Never raises.
+
+    When one of its processes has died it ends all others, and takes no sessions until it has cleaned up.
+    """
+    address = psycopg.conninfo.make_conninfo("", **asked).encode()
+    deadline = time.monotonic() + CLEAN_UP_SECONDS
+    while time.monotonic() < deadline and not given_up():
+        answer = PGconn.ping(address)
+        if answer not in (Ping.OK, Ping.REJECT):
+            return False
+        if answer == Ping.OK:
+            with suppress(psycopg.Error), closing(connect_control(asked)) as connection:
+                return server_began(connection) == began
+        time.sleep(_PING_SECONDS)
+    return False
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import psycopg
@@ -84,9 +85,11 @@ class PostgreSQLTarget(marker.Marked):
                     ability = card.two_phase(preflight.facts(psycopg.Cursor(connection)))
                     if not ability:
                         raise TargetRefused(f"Target {self.name}: {ability.reason}")
+                began = session.server_began(connection)
             except BaseException:
                 connection.close()
                 raise
+        connection.server_runs = partial(session.runs_on, self._parameters, began, lambda: connection.cancelled)
         connection.patience = None  # not before: a server that freezes here could not be cancelled yet
         return PostgreSQLBranch(branch, protocol, connection, name)
 

@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
+import os
+import signal
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from functools import partial
 from typing import Any
 
 import psycopg
+import pyarrow as pa
 import pytest
+import sqlalchemy as sa
 from sqlalchemy.engine import make_url
 from tests.support.servers.postgresql import PostgreSQL
 from tests.support.waiting import until
 from tests.unit.targets.postgresql.conftest import Begin, Sql
 
 from rescind.domain.branch import BranchId, Protocol
-from rescind.errors import RescindError, TargetRefused, TargetUnavailable, Undecided
+from rescind.domain.schema import Column, Table, Type
+from rescind.errors import RescindError, TargetConflict, TargetRefused, TargetUnavailable, Undecided
 from rescind.targets.postgresql import preflight, session
 from rescind.targets.postgresql.session import SessionName
 from rescind.targets.postgresql.target import PostgreSQLTarget
 
 TWO = Protocol.two_phase
+T = Table("t", (Column("a", Type.integer, ""),))
 
 
 @pytest.mark.parametrize("text", ["", "12", "12@", "a@b@c", "12@34", "-1@2@x", "12@34@"])
@@ -185,6 +192,63 @@ def test_a_server_that_is_down_is_unavailable_and_its_sessions_numbers_are_used_
     later.commit()
     later.close()
     target.close()
+
+
+@pytest.mark.parametrize("verb", ["statement", "copy", "marker"])
+def test_a_session_whose_process_dies_while_its_server_runs_on_costs_an_attempt(
+    own_postgresql: PostgreSQL, identity: BranchId, verb: str
+) -> None:
+    """The server ends all its sessions then, and takes none for a moment; what kills one each time would go on."""
+    target = PostgreSQLTarget("default", make_url(own_postgresql.make_database()))
+    target.set_up()
+    branch = target.open_branch(identity, Protocol.one_phase)
+    branch.start()
+    branch.create_table(T)
+    writer = branch.writer(T, ["a"])
+    os.kill(int(branch.session.partition("@")[0]), signal.SIGKILL)
+    lost: dict[str, Callable[[], object]] = {
+        "statement": lambda: branch.connection().exec_driver_sql("SELECT 1"),
+        "copy": lambda: writer.write(pa.RecordBatch.from_pydict({"a": [1]})),
+        "marker": lambda: branch.write_marker(0, ""),
+    }
+    with pytest.raises((RescindError, sa.exc.DBAPIError)) as error:
+        lost[verb]()
+    found = error.value if isinstance(error.value, RescindError) else target.translate(error.value)
+    assert isinstance(found, TargetConflict)
+    assert "has died" in str(found)
+    branch.close()
+    target.close()
+
+
+def test_a_server_that_dies_is_an_outage_also_when_another_has_begun_meanwhile(
+    own_postgresql: PostgreSQL, identity: BranchId
+) -> None:
+    target = PostgreSQLTarget("default", make_url(own_postgresql.make_database()))
+    target.set_up()
+    for restarted in (False, True):
+        branch = target.open_branch(identity, Protocol.one_phase)
+        branch.start()
+        own_postgresql.kill()
+        if restarted:
+            own_postgresql.start()
+        with pytest.raises(TargetUnavailable):
+            branch.write_marker(0, "")
+        branch.close()
+        if not restarted:
+            own_postgresql.start()
+    target.close()
+
+
+def test_the_same_server_is_told_from_one_that_has_begun_since(own_postgresql: PostgreSQL) -> None:
+    asked = session.parameters("default", make_url(own_postgresql.make_database()))
+    with closing(session.connect_control(asked)) as connection:
+        began = session.server_began(connection)
+    assert session.runs_on(asked, began, lambda: False)
+    assert not session.runs_on(asked, began, lambda: True)
+    own_postgresql.kill()
+    assert not session.runs_on(asked, began, lambda: False)
+    own_postgresql.start()
+    assert not session.runs_on(asked, began, lambda: False)
 
 
 def test_a_standby_is_waited_for_and_neither_its_markers_nor_its_list_prove_anything(
