@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import gzip
 import json
 import math
@@ -60,7 +61,7 @@ def as_json(value: Any, type_: Type) -> str:
         case bool() | int() | float():
             return json.dumps(value)
         case bytes():
-            return json.dumps(__import__("base64").b64encode(value).decode())
+            return json.dumps(base64.b64encode(value).decode())
         case date() | time():
             return json.dumps(value.isoformat())
         case _:
@@ -100,9 +101,7 @@ def test_rows_of_every_type_come_back_as_they_were(write: Callable[[Table], byte
         reader = Files(Path(directory)).open(write(table))
         assert reader.header == tuple(type_.value for type_ in table)
         found = rows(reader, columns(reader, *table))
-    expected = list(zip(*table.values(), strict=True))
-    # In a JSON text, null is the JSON null; there is no other way to say NULL.
-    assert found == [tuple(None if value == "null" else value for value in line) for line in expected]
+    assert found == list(zip(*table.values(), strict=True))
 
 
 CELLS: list[tuple[Type, st.SearchStrategy[Any]]] = [
