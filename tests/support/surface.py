@@ -64,6 +64,7 @@ class Surface:
                 outputs=core.outputs,
                 submission=submission,
                 readiness=dict,
+                source=core.source,
             )
         )
 

@@ -18,6 +18,7 @@ from rescind.api import (
     outputs,
     problems,
     query,
+    rejects,
     rows,
     tables,
     tasks,
@@ -48,7 +49,7 @@ def create_app(services: Services) -> APIFlask:
     app.after_request(connection.read_to_the_end)
     app.after_request(_harden)
     problems.register(app)
-    for part in (tasks, outputs, tables, rows, loads, uploads, inspect, health, docs):
+    for part in (tasks, outputs, tables, rows, loads, uploads, inspect, health, docs, rejects):
         app.register_blueprint(part.blueprint)
     if settings.classic:
         app.register_blueprint(classic.blueprint)

@@ -11,10 +11,9 @@ from rescind.api.terms import Wanted, check_commit
 from rescind.domain.schema import Table, hidden
 from rescind.domain.upload import Upload
 from rescind.errors import InvalidArguments, MissingColumn, TargetBusy, TargetUnavailable, UnknownTable
-from rescind.readers.reader import Source
 from rescind.readers.registry import open_reader
-from rescind.tasks import export
-from rescind.tasks.load import agreed, match
+from rescind.tasks import export, load
+from rescind.tasks.matching import agreed, fields, match
 
 
 def check_at_once(name: str, args: dict[str, Any], wanted: Wanted) -> None:
@@ -26,7 +25,7 @@ def check_at_once(name: str, args: dict[str, Any], wanted: Wanted) -> None:
     checked = definition.check(args)
     targets = check_commit(definition, checked, wanted)
     if name == "load":
-        check_load(checked["table"], services().uploads.get(checked["upload"]), targets, create=checked["create"])
+        check_load(checked, services().uploads.get(checked["upload"]), targets)
     elif name == "export":
         check_export(checked, targets)
     elif name == "clear":
@@ -81,28 +80,26 @@ def check_export(args: dict[str, Any], targets: Sequence[str]) -> None:
         table.only(args["columns"])
 
 
-def check_load(name: str, upload: Upload, targets: Sequence[str], *, create: bool) -> None:
-    """Compare the file's header with the tables.
+def check_load(args: dict[str, Any], upload: Upload, targets: Sequence[str]) -> None:
+    """Compare the file's header with the tables; `args` are checked.
 
     Raises UnknownTable, UnknownColumn, MissingColumn, InvalidInput, InvalidArguments.
     """
-    tables = check_tables(name, targets, may_miss=create)
-    settings = services().settings
-    source = Source(
-        services().uploads.path(upload),
-        settings.max_record_bytes,
-        settings.max_expanded_bytes,
-        name=upload.filename,
-        media_type=upload.content_type,
-    )
-    with closing(open_reader(source)) as reader:
+    given = load.load.given(args)
+    how, reading, said = given["how"], given["reading"], given["said"]
+    load.check(how, given["writers"], targets)
+    tables = check_tables(given["table"], targets, may_miss=how.create)
+    with closing(open_reader(services().source(upload, reading))) as reader:
+        if not reader.header_is_whole and (said.columns or said.ignore):
+            return  # the attempt reads on
+        found = fields(reader.header, said, named=reading.header)
         try:
-            columns = {target: match(reader.header, table) for target, table in tables.items()}
+            matched = {target: match(found, table) for target, table in tables.items()}
         except MissingColumn:
             if reader.header_is_whole:
                 raise
-            return  # the attempt reads on
-        if create:
-            check_names(reader.header, [target for target in targets if target not in tables])
-    if columns:
-        agreed(columns)
+            return
+        if how.create:
+            check_names(list(found.values()), [target for target in targets if target not in tables])
+    if matched:
+        agreed(matched)

@@ -117,10 +117,11 @@ def _rows_per_second(task: Task) -> float:
 
 
 def _links(task: Task) -> dict[str, str]:
-    names = ["stop", "retry", "events", "rejects", *(["commit"] if _is_held(task) else [])]
+    names = ["stop", "retry", "events", *(["commit"] if _is_held(task) else [])]
     links = {link: url_for(f"tasks.{link}", task_id=task.id) for link in names}
     if task.state is State.committed and outputs_of(task.receipt):
         links["download"] = url_for("outputs.download", task_id=task.id)
+    links["rejects"] = url_for("rejects.show", task_id=task.id)
     return {"self": url_for("tasks.show", task_id=task.id)} | links
 
 

@@ -14,7 +14,6 @@ from rescind.api.services import services
 from rescind.api.upload_schemas import InspectionDocument
 from rescind.api.uploads import find
 from rescind.readers.inspect import inspect
-from rescind.readers.reader import Source
 
 blueprint = APIBlueprint("inspect", __name__, url_prefix="/v1/uploads", tag="Uploads")
 
@@ -29,13 +28,4 @@ def look(upload: str, query: ReadingQuery) -> Response:
     Of text the first 4 MiB are read. Nothing is loaded.
     """
     found = find(upload)
-    settings = services().settings
-    source = Source(
-        services().uploads.path(found),
-        settings.max_record_bytes,
-        settings.max_expanded_bytes,
-        query.options(),
-        found.filename,
-        found.content_type,
-    )
-    return answers.document(inspection_document(inspect(source)))
+    return answers.document(inspection_document(inspect(services().source(found, query.options()))))

@@ -6,35 +6,42 @@ from typing import Annotated, Any
 
 from apiflask import APIBlueprint
 from flask import Response, request
-from pydantic import Field
+from pydantic import Field, WithJsonSchema
 
 from rescind.api import answers, schemas
 from rescind.api.checks import check_load, check_tables
 from rescind.api.idempotency import HEADER, request_key
 from rescind.api.openapi import problems
 from rescind.api.query import Flag, Number, takes
+from rescind.api.reading import ReadingQuery
 from rescind.api.receiving import kept_if_submitted, receive
 from rescind.api.services import services
 from rescind.api.terms import TermsQuery, Wanted, check_commit
 from rescind.domain.upload import Upload
-from rescind.tasks.load import MOST_WRITERS
+from rescind.readers.options import Options
+from rescind.tasks.load import MOST_WRITERS, How
+from rescind.tasks.matching import Fields, Names
+
+Listed = Annotated[Names, WithJsonSchema({"type": "string"})]
 
 blueprint = APIBlueprint("loads", __name__, url_prefix="/v1/tables", tag="Rows")
 
 
-class LoadQuery(TermsQuery):
-    """How to load."""
+class LoadQuery(TermsQuery, ReadingQuery, How, Fields):
+    """How to load. Lists of names are separated by commas."""
 
-    create: Flag = Field(False, description="Make the table if it is missing, with types inferred from the file.")
-    count: Flag = Field(False, description="Put the table's row count before and after into the receipt.")
+    create: Flag = Field(False, description=How.model_fields["create"].description)
+    count: Flag = Field(False, description=How.model_fields["count"].description)
+    columns: Listed | None = Field(None, description=Fields.model_fields["columns"].description)
+    ignore: Listed | None = Field(None, description=Fields.model_fields["ignore"].description)
     writers: Annotated[Number, Field(ge=1, le=MOST_WRITERS)] = Field(
         1, description="Over how many branches of each target the rows are split; all of them commit, or none does."
     )
 
     def args(self, table: str, upload: str) -> dict[str, Any]:
-        """The task's arguments."""
-        chosen = {"create": self.create, "count": self.count, "writers": self.writers}
-        return {"table": table, "upload": upload} | chosen
+        """The task's arguments: those that were chosen."""
+        said = {*How.model_fields, *Fields.model_fields, *Options.model_fields, "writers"}
+        return {"table": table, "upload": upload} | self.model_dump(mode="json", include=said, exclude_defaults=True)
 
 
 @blueprint.post("/<path:table>/rows")
@@ -66,6 +73,6 @@ def _submit(table: str, query: LoadQuery, wanted: Wanted, upload: Upload) -> tup
     first = submission.known(key)
     if first is not None:
         return first, False
-    check_load(table, upload, _targets(table, upload.id, query, wanted), create=query.create)
-    args = query.args(table, upload.id)
+    args = services().registry["load"].check(query.args(table, upload.id))
+    check_load(args, upload, _targets(table, upload.id, query, wanted))
     return submission.submit("load", args, targets=wanted.targets, terms=wanted.terms, upload=upload, key=key)

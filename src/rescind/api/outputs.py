@@ -48,13 +48,14 @@ def download(task_id: str, query: DownloadQuery) -> Response:
     output = store.find(task, query.kind)
     file = store.open(task, output)
     try:
-        return _served(file, output)
+        return served(file, output)
     except BaseException:
         file.close()
         raise
 
 
-def _served(file: BinaryIO, output: Output) -> Response:
+def served(file: BinaryIO, output: Output) -> Response:
+    """The file, or the part of it that the request asks for; it is closed with the response."""
     response = Response(FileWrapper(file, PIECE_BYTES), content_type=output.media_type, direct_passthrough=True)
     response.call_on_close(file.close)
     response.content_length = output.length

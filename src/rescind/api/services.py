@@ -10,8 +10,11 @@ from flask import current_app
 
 from rescind.api.looks import Looks
 from rescind.domain.schema import Table
+from rescind.domain.upload import Upload
 from rescind.errors import InvalidArguments
 from rescind.ledger.engine import Ledger
+from rescind.readers.options import Options
+from rescind.readers.reader import Source
 from rescind.settings import DEFAULT_TARGET, Settings
 from rescind.targets.target import Catalog, Target
 from rescind.tasks.registry import TaskRegistry
@@ -39,6 +42,7 @@ class Services:
     outputs: OutputStore
     submission: Submission
     readiness: Callable[[], dict[str, str | None]]
+    source: Callable[[Upload, Options], Source]
     broker_trouble: Callable[[], str | None] = lambda: None
     looks: Looks = field(default_factory=Looks)
 

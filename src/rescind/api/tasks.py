@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Annotated
 
@@ -17,14 +14,14 @@ from rescind.api.body import json_only
 from rescind.api.checks import check_at_once
 from rescind.api.documents import task_document, time
 from rescind.api.idempotency import body_key
-from rescind.api.openapi import accepts, problems
+from rescind.api.openapi import problems
 from rescind.api.query import Cursor, Number, Query, takes
 from rescind.api.services import services
 from rescind.api.terms import Wanted, targets, terms
 from rescind.api.waiting import preferred_wait, waiting_room
 from rescind.domain.states import State
 from rescind.domain.task import Task
-from rescind.ledger import events, rejects, tasks
+from rescind.ledger import events, tasks
 
 blueprint = APIBlueprint("tasks", __name__, url_prefix="/v1/tasks", tag="Tasks")
 
@@ -133,34 +130,6 @@ def events_of(task_id: str) -> Response:
         found = events.of_task(connection, task_id)
     listed = [{"at": time(e.at), "kind": e.kind, "attempt": e.attempt, "detail": e.detail} for e in found]
     return answers.document({"events": listed})
-
-
-@blueprint.get("/<task_id>/rejects", endpoint="rejects")
-@blueprint.output(schemas.Rejects)
-@blueprint.doc(responses=problems(404, 406) | accepts("text/csv"))
-def rejects_of(task_id: str) -> Response:
-    """Show the rows that did not fit, as JSON or CSV."""
-    task = services().submission.get(task_id)
-    form = answers.media_type("application/json", "text/csv")
-    with services().ledger.read() as connection:
-        found = rejects.of_task(connection, task_id)
-    rows = [{"record": r.record, "column": r.column, "value": r.value, "reason": r.reason} for r in found]
-    if form == "text/csv":
-        return Response(_csv(rows), content_type="text/csv; charset=utf-8")
-    return answers.document({"rejects": rows, "total": _total(task, len(rows))})
-
-
-def _total(task: Task, kept: int) -> int:
-    """All rejects of the last attempt that had any, those included that were not kept."""
-    return kept if task.problem is None else int(task.problem.details.get("rejected", kept))
-
-
-def _csv(rows: Sequence[Mapping[str, object]]) -> str:
-    text = io.StringIO()
-    writer = csv.DictWriter(text, list(schemas.RejectedRow.model_fields))
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue()
 
 
 def _place(cursor: str) -> tuple[datetime, str]:

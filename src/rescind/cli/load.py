@@ -10,6 +10,7 @@ import tempfile
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Annotated, Any, BinaryIO
 
@@ -18,16 +19,45 @@ from cyclopts import Parameter
 from rescind.cli.exits import Exit, Failure
 from rescind.cli.options import Key, Terms, Wait
 from rescind.cli.progress import View, view
+from rescind.cli.reading import Reading, help_of
 from rescind.cli.service import Access, Service, Unanswered, path
 from rescind.cli.tasks import HERE, USUAL, started
 from rescind.readers.media import by_name, media_type, without_compression
 from rescind.readers.options import Format
+from rescind.tasks.load import How, Mode, OnError
+from rescind.tasks.matching import Fields
 
 PIECE_BYTES = 1024**2
 #: Compressions that HTTP has a name for, by a file's first bytes; the others are told by the content alone.
 CONTENT_ENCODINGS = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}
 LONGEST_MAGIC = max(map(len, CONTENT_ENCODINGS))
 STANDARD_INPUT = Path("-")
+NOTHING_SAID = Reading()
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class Writing:
+    """How rows are put into the table; what is not said stays None or False."""
+
+    create: Annotated[bool, Parameter(help=help_of(How, "create"))] = False
+    count: Annotated[bool, Parameter(help=help_of(How, "count"))] = False
+    mode: Annotated[Mode | None, Parameter(help=help_of(How, "mode"))] = None
+    columns: Annotated[str | None, Parameter(help=help_of(Fields, "columns"))] = None
+    ignore: Annotated[str | None, Parameter(help=help_of(Fields, "ignore"))] = None
+    on_error: Annotated[OnError | None, Parameter(help=help_of(How, "on_error"))] = None
+    max_rejects: Annotated[str | None, Parameter(help=help_of(How, "max_rejects"))] = None
+    writers: Annotated[
+        int | None, Parameter(help="Split the rows over so many branches; all of them commit, or none.")
+    ] = None
+
+    def said(self) -> dict[str, str]:
+        """As parameters of a query string: those that were given."""
+        given = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {name: "true" if value is True else str(value) for name, value in given.items() if value}
+
+
+AS_USUAL = Writing()
 
 
 def load(
@@ -35,16 +65,15 @@ def load(
         Path,
         Parameter(
             name="FILE",
-            help="CSV with a header, plain or gzip; - reads standard input.",
+            help="CSV, TSV, NDJSON, JSON, Parquet, Arrow or a spreadsheet, compressed or not; - reads standard input.",
             allow_leading_hyphen=True,
         ),
     ],
     /,
     *,
     into: Annotated[str, Parameter(help="The table.")],
-    create: Annotated[bool, Parameter(help="Make the table if it is missing; the whole file tells its types.")] = False,
-    count: Annotated[bool, Parameter(help="Count the table's rows before and after, for the receipt.")] = False,
-    writers: Annotated[int, Parameter(help="Split the rows over so many branches; all of them commit, or none.")] = 1,
+    writing: Writing = AS_USUAL,
+    reading: Reading = NOTHING_SAID,
     terms: Terms = USUAL,
     wait: Wait = False,
     idempotency_key: Key = None,
@@ -56,9 +85,7 @@ def load(
     if not into:
         raise Failure("The table has no name.", "Nothing was sent.", "Name it with --into.", Exit.usage)
     key = idempotency_key or str(uuid.uuid4())
-    query = {name: "true" for name, given in (("create", create), ("count", count)) if given} | dict(terms.query())
-    if writers != 1:
-        query["writers"] = str(writers)
+    query = writing.said() | reading.said() | dict(terms.query())
     with Service(access.url) as service:
         task = _send(service, file, path("tables", into, "rows"), query, key, silent=access.json)
         return started(service, task, wait=wait, as_json=access.json)

@@ -69,8 +69,8 @@ class Column:
 
     @property
     def optional(self) -> bool:
-        """Whether the input may lack it."""
-        return self.has_default or self.generated
+        """Whether the input may lack it: the database has a value for it, or NULL is one."""
+        return self.has_default or self.generated or self.nullable
 
 
 @dataclass(frozen=True)

@@ -2,31 +2,55 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
-from typing import Annotated
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import func, select
 from sqlalchemy import table as sql_table
 
 from rescind.domain.rejects import Reason, Reject
-from rescind.domain.schema import Column, Table
-from rescind.errors import (
-    ConstraintViolated,
-    InvalidArguments,
-    MissingColumn,
-    RowsRejected,
-    UnknownColumn,
-    UnknownTable,
-)
+from rescind.domain.schema import Table
+from rescind.errors import ConstraintViolated, InvalidArguments, RowsRejected, UnknownTable
+from rescind.readers.options import NOTHING_SAID, Options
 from rescind.readers.policy import all_or_none
-from rescind.readers.reader import InputField, Reader
-from rescind.tasks.transactional import Transaction, UploadId, Writers, transactional
-from rescind.tasks.writing import TableWriter
+from rescind.readers.reader import InputField, Reader, Rows
+from rescind.tasks import rejecting
+from rescind.tasks.matching import AS_NAMED, Fields, agreed, fields, match, named
+from rescind.tasks.rejecting import MostRejects, Rejects
+from rescind.tasks.transactional import Spread, Transaction, UploadId, Writers, transactional
+from rescind.tasks.writing import Refused
 
 MOST_WRITERS = 16
 ONE_WRITER = Writers(1)
+
+
+#: What becomes of the rows that the table has. replace: they are deleted in the same transaction; whoever reads sees
+#: them until the commit, and keeps them without one.
+Mode = Literal["append", "replace"]
+#: What becomes of a load with rows that do not fit.
+OnError = Literal["abort", "skip"]
+
+
+class How(BaseModel):
+    """How rows are put into the table."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    create: bool = Field(False, description="Make the table if it is missing, with types inferred from the file.")
+    count: bool = Field(False, description="Put the table's row count before and after into the receipt.")
+    mode: Mode = Field("append", description="replace: delete the rows that the table has, in the same transaction.")
+    on_error: OnError = Field(
+        "abort", description="skip: leave out the rows that do not fit, and keep them all for download."
+    )
+    max_rejects: MostRejects | None = Field(
+        None, description="With on_error=skip, how many rows may be left out: a number, or with % a part of all."
+    )
+
+
+USUAL = How()
 
 
 @transactional(name="load", anywhere=True)
@@ -34,111 +58,139 @@ def load(
     tx: Transaction,
     table: Annotated[str, Field(max_length=255, pattern=r"\S")],
     upload: UploadId,
-    create: bool = False,
-    count: bool = False,
+    how: Annotated[How, Spread] = USUAL,
     writers: Annotated[Writers, Field(ge=1, le=MOST_WRITERS)] = ONE_WRITER,
+    reading: Annotated[Options, Spread] = NOTHING_SAID,
+    said: Annotated[Fields, Spread] = AS_NAMED,
 ) -> dict[str, str]:
-    """Append the rows of an uploaded file to a table; any bad row takes all back.
+    """Put the rows of an uploaded file into a table; a bad row takes all back, unless bad rows are to be left out.
 
-    `create` makes the table if it is missing, with types inferred from the whole file. `count` puts the
-    table's row count before and after into the receipt. `writers` splits the rows over so many branches. With
-    several targets each gets all rows.
+    `writers` splits the rows over so many branches. With several targets each gets all rows.
     """
-    with tx.upload(upload) as reader:
+    check(how, writers, tx.targets)
+    with tx.upload(upload, reading) as reader:
         tx.progress(phase="checking")
-        known = {target: _known(tx, table, target) for target in tx.targets}
-        missing = [target for target in tx.targets if known[target] is None]
-        if missing and not create:
-            raise UnknownTable(f"There is no table {table}{_in(tx, missing[0])}.")
-        new = Table(table, reader.infer(tx.check)) if missing else None
-        into = {target: found or new for target, found in known.items()}
-        tables = {target: found for target, found in into.items() if found is not None}
-        columns = agreed({target: match(reader.header, found) for target, found in tables.items()})
-        for target in missing:
-            tx.create_table(tables[target], target)
-        for target in tx.targets:
-            if target in missing or count:
-                tx.counted("before", 0 if target in missing else _count(tx, table, target), target)
+        found = fields(reader.header, said, named=reading.header)
+        tables, missing = _tables(tx, reader, table, found, how)
+        matched = agreed({target: match(found, into) for target, into in tables.items()})
+        for target, into in tables.items():
+            _begin(tx, target, into, how, is_new=target in missing)
         tx.progress(phase="writing")
-        with ExitStack() as stack:
-            writing = [stack.enter_context(tx.writer(tables[name], reader.header, name)) for name in tx.targets]
-            _copy(tx, reader, columns, writing)
-        tx.rows_read(reader.rows_read)
-        for target in tx.targets:
-            if target in missing:
-                tx.counted("after", reader.rows_read, target)
-            elif count:
-                tx.counted("after", _count(tx, table, target), target)
+        with _given(tx, reader, matched, how) as given:
+            _write(tx, reader, tables, given)
+        for target in tables:
+            _end(tx, target, table, how, is_new=target in missing)
     return {"table": table}
 
 
-def agreed(columns: Mapping[str, tuple[Column, ...]]) -> tuple[Column, ...]:
-    """The columns by which the file is read for all targets. Raises InvalidArguments where their types differ.
-
-    A value that one of the targets cannot hold, though it is of the type, is refused by that target's writer.
-    """
-    (first, wanted), *others = columns.items()
-    for other, found in others:
-        for mine, theirs in zip(wanted, found, strict=True):
-            if mine.type is not theirs.type:
-                raise InvalidArguments(
-                    f"Column {mine.name!r} is {mine.type} in target {first}, but {theirs.type} in target {other}: "
-                    "the same rows cannot be read for both."
-                )
-    return wanted
+def check(how: How, writers: int, targets: Sequence[str]) -> None:
+    """Raises InvalidArguments for what excludes each other."""
+    if how.max_rejects is not None and how.on_error == "abort":
+        raise _wrong("max_rejects", "is for on_error=skip only")
+    if how.on_error == "skip" and len(targets) > 1:
+        raise _wrong("on_error", "cannot be skip with several targets: a row might fit into one of them only")
+    if how.mode == "replace" and writers > 1:
+        raise _wrong("writers", "cannot be more than 1 with mode=replace: rows are deleted and loaded in one branch")
 
 
-def match(header: Sequence[str], table: Table) -> tuple[Column, ...]:
-    """The table's columns in the header's order.
+@dataclass(frozen=True)
+class _Given:
+    """Rows to be written, and what becomes of one that the database refuses."""
 
-    Columns with an identity, a default or a generated value may be absent. Raises UnknownColumn for a name
-    that the table lacks or computes itself, MissingColumn for any other column that is absent.
-    """
-    extra = [name for name in header if table.column(name) is None]
-    if extra:
-        raise UnknownColumn(f"Table {table.name} has no column {', '.join(map(repr, extra))}.")
-    found = tuple(column for name in header if (column := table.column(name)) is not None)
-    computed = [column.name for column in found if column.generated]
-    if computed:
-        raise UnknownColumn(f"Column {computed[0]!r} of table {table.name} is computed by the database.")
-    missing = [column.name for column in table.columns if not column.optional and column.name not in header]
-    if missing:
-        what = "column" if len(missing) == 1 else "columns"
-        raise MissingColumn(f"The file lacks {what} {', '.join(map(repr, missing))} of table {table.name}.")
-    return found
+    fields: Sequence[InputField]
+    rows: Iterator[Rows]
+    refused: Refused | None = None
 
 
-def _known(tx: Transaction, table: str, target: str) -> Table | None:
-    try:
-        return tx.table(table, target)
-    except UnknownTable:
-        return None
+@contextmanager
+def _given(tx: Transaction, reader: Reader, matched: Sequence[InputField], how: How) -> Iterator[_Given]:
+    if how.on_error == "abort":
+        yield _Given(matched, all_or_none(reader, matched, tx.check))
+        tx.rows_read(reader.rows_read)
+        return
+    with tx.output(rejecting.KIND, filename=rejecting.FILE_NAME, media_type=rejecting.MEDIA_TYPE) as file:
+        rejects = Rejects(file, how.max_rejects)
+        yield _Given(
+            matched,
+            rejecting.fitting(reader, matched, rejects, tx.check),
+            lambda record, error: rejects.add(_reject(record, error)),
+        )
+        rejects.finish(reader.rows_read)
+    tx.rows_read(reader.rows_read, rejected=rejects.total)
 
 
-def _in(tx: Transaction, target: str) -> str:
-    return f" in target {target}" if len(tx.targets) > 1 else ""
-
-
-def _copy(tx: Transaction, reader: Reader, columns: Sequence[Column], writing: Sequence[TableWriter]) -> None:
-    try:
-        fields = [InputField(column.name, column) for column in columns]
-        for rows in all_or_none(reader, fields, tx.check):
+def _write(tx: Transaction, reader: Reader, tables: Mapping[str, Table], given: _Given) -> None:
+    columns = [field.column.name for field in given.fields]
+    with ExitStack() as stack:
+        writing = [
+            stack.enter_context(tx.writer(table, columns, target, given.refused)) for target, table in tables.items()
+        ]
+        try:
+            for rows in given.rows:
+                for writer in writing:
+                    writer.write(rows.batch, rows.records)
+                tx.progress(bytes=reader.bytes_read)
             for writer in writing:
-                writer.write(rows.batch)
-            tx.progress(bytes=reader.bytes_read)
-        for writer in writing:
-            writer.close()
-    except ConstraintViolated as error:
-        raise _rejected(error) from error
+                writer.close()
+        except ConstraintViolated as error:
+            raise _rejected(error) from error
+
+
+def _tables(
+    tx: Transaction, reader: Reader, name: str, found: Mapping[str, str], how: How
+) -> tuple[dict[str, Table], Collection[str]]:
+    """The table in each target, and the targets in which it is yet to be made. Raises UnknownTable."""
+    tables, missing = {}, []
+    for target in tx.targets:
+        try:
+            tables[target] = tx.table(name, target)
+        except UnknownTable as error:
+            if not how.create:
+                where = f" in target {target}" if len(tx.targets) > 1 else ""
+                raise UnknownTable(f"There is no table {name}{where}.") from error
+            missing.append(target)
+    if missing:
+        new = Table(name, named(reader.infer(tx.check), found))
+        tables |= dict.fromkeys(missing, new)
+    return {target: tables[target] for target in tx.targets}, missing
+
+
+def _begin(tx: Transaction, target: str, table: Table, how: How, *, is_new: bool) -> None:
+    """Make the table or empty it, and count what it has, which is free then."""
+    if is_new:
+        tx.create_table(table, target)
+        before = 0
+    elif how.mode == "replace":
+        before = tx.clear_table(table.name, target)
+    elif how.count:
+        before = _count(tx, table.name, target)
+    else:
+        return
+    tx.counted("before", before, target)
+
+
+def _end(tx: Transaction, target: str, table: str, how: How, *, is_new: bool) -> None:
+    if how.count:
+        tx.counted("after", _count(tx, table, target), target)
+    elif is_new or how.mode == "replace":
+        tx.counted("after", tx.written(target), target)
 
 
 def _rejected(error: ConstraintViolated) -> Exception:
     """The constraint's message with the record it is about."""
     if error.row is None:
         return error
-    reject = Reject(error.row + 1, None, None, Reason.constraint.format(message=str(error).rstrip(".")))
+    reject = _reject(error.row + 1, error)
     return RowsRejected(f"Nothing was loaded: {reject}.", [reject], 1)
+
+
+def _reject(record: int, error: ConstraintViolated) -> Reject:
+    return Reject(record, None, None, Reason.constraint.format(message=str(error).rstrip(".")))
 
 
 def _count(tx: Transaction, table: str, target: str) -> int:
     return int(tx.connection(target).execute(select(func.count()).select_from(sql_table(table))).scalar_one())
+
+
+def _wrong(parameter: str, message: str) -> InvalidArguments:
+    return InvalidArguments(f"{parameter}: {message}.", [{"name": parameter, "message": message}])

@@ -15,9 +15,9 @@ import hashlib
 import inspect
 import json
 import operator
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, NewType, get_type_hints
 
 import pyarrow as pa
@@ -31,9 +31,10 @@ from rescind.errors import InvalidArguments, ResultInvalid, TargetBusy, UnknownT
 from rescind.ledger import pending
 from rescind.ledger import tasks as ledger_tasks
 from rescind.ledger.engine import Ledger
+from rescind.readers.options import NOTHING_SAID, Options
 from rescind.readers.reader import Reader
 from rescind.settings import DEFAULT_TARGET
-from rescind.tasks.writing import TableWriter
+from rescind.tasks.writing import Refused, TableWriter
 from rescind.transaction.work import Work
 from rescind.uploads.output_file import OutputFile
 from rescind.uploads.outputs import OutputStore
@@ -43,6 +44,11 @@ from rescind.uploads.store import UploadStore
 UploadId = NewType("UploadId", str)
 #: An argument of this type is the number of branches that the task has in each of its targets.
 Writers = NewType("Writers", int)
+
+
+class Spread:
+    """Said of a parameter whose type is a model, as in `Annotated[Model, Spread]`: each field is an argument."""
+
 
 Function = Callable[..., Any]
 
@@ -63,6 +69,7 @@ class TaskDefinition:
     upload_argument: str | None
     writers_argument: str | None = None
     anywhere: bool = False
+    spread: Mapping[str, type[BaseModel]] = field(default_factory=dict)  #: parameters whose fields are arguments
 
     @property
     def summary(self) -> str:
@@ -71,13 +78,15 @@ class TaskDefinition:
     def check(self, args: dict[str, Any]) -> dict[str, Any]:
         """The arguments with defaults filled in, as JSON values. Raises InvalidArguments naming each problem."""
         try:
-            return self.arguments.model_validate(args).model_dump(mode="json")
+            model = self._read(args)
+            self._given(model)
+            return self._document(model)
         except ValidationError as error:
             problems = [
-                {"argument": ".".join(map(str, e["loc"])), "message": e["msg"]}
+                {"argument": ".".join(map(str, e["loc"])), "message": e["msg"].removeprefix("Value error, ")}
                 for e in error.errors(include_url=False, include_input=False, include_context=False)
             ]
-            text = "; ".join(f"{p['argument']}: {p['message']}" for p in problems)
+            text = "; ".join(": ".join(filter(None, p.values())) for p in problems)
             raise InvalidArguments(f"The arguments of task {self.name} are wrong: {text}.", problems) from None
 
     def branches(self, args: dict[str, Any], targets: Sequence[str] | None) -> tuple[str, ...]:
@@ -94,8 +103,28 @@ class TaskDefinition:
 
     def call(self, tx: Transaction, args: dict[str, Any]) -> Any:
         """Run the function with checked arguments."""
-        model = self.arguments.model_validate(args)
-        return self.function(tx, **{name: getattr(model, name) for name in type(model).model_fields})
+        return self.function(tx, **self.given(args))
+
+    def given(self, args: dict[str, Any]) -> dict[str, Any]:
+        """What the function gets for arguments that are checked."""
+        return self._given(self._read(args))
+
+    def _document(self, model: BaseModel) -> dict[str, Any]:
+        """As JSON values; of the arguments that belong together only those that were chosen."""
+        usual = {name for spread in self.spread.values() for name, f in spread.model_fields.items()}
+        chosen = model.model_dump(mode="json", exclude_defaults=True)
+        return {n: value for n, value in model.model_dump(mode="json").items() if n in chosen or n not in usual}
+
+    def _read(self, args: dict[str, Any]) -> BaseModel:
+        """As JSON, in which an enumeration's value is its word and a tuple is a list."""
+        return self.arguments.model_validate_json(json.dumps(args))
+
+    def _given(self, model: BaseModel) -> dict[str, Any]:
+        """What the function gets: the fields of a spread model are put together again."""
+        given = {name: getattr(model, name) for name in type(model).model_fields}
+        for parameter, spread in self.spread.items():
+            given[parameter] = spread(**{name: given.pop(name) for name in spread.model_fields})
+        return given
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """The function itself, so that a user's own tests can call it."""
@@ -116,16 +145,24 @@ def transactional(
         hints = get_type_hints(function, include_extras=True)
         fields: dict[str, Any] = {}
         named: dict[Any, str] = {}
+        spread: dict[str, type[BaseModel]] = {}
         for parameter in list(inspect.signature(function).parameters.values())[1:]:
             if parameter.name not in hints:
                 raise TypeError(f"task {name}: parameter {parameter.name} needs a type annotation")
-            named[_bare(hints[parameter.name])] = parameter.name
+            hint = hints[parameter.name]
+            named[_bare(hint)] = parameter.name
+            if Spread in getattr(hint, "__metadata__", ()):
+                spread[parameter.name] = _bare(hint)
+                fields |= {n: (f.rebuild_annotation(), f) for n, f in _bare(hint).model_fields.items()}
+                continue
             default = ... if parameter.default is inspect.Parameter.empty else parameter.default
-            fields[parameter.name] = (hints[parameter.name], default)
+            fields[parameter.name] = (hint, default)
         # JSON has no other way to say these types, so "5" is not a number here and 1 is not a truth value.
         config = ConfigDict(extra="forbid", strict=True)
         model: type[BaseModel] = create_model(f"{name}-arguments", __config__=config, **fields)
-        return TaskDefinition(name, function, model, tuple(targets), named.get(UploadId), named.get(Writers), anywhere)
+        return TaskDefinition(
+            name, function, model, tuple(targets), named.get(UploadId), named.get(Writers), anywhere, spread
+        )
 
     return decorate
 
@@ -152,7 +189,7 @@ class Transaction:
         ledger: Ledger,
         uploads: UploadStore,
         outputs: OutputStore,
-        open_upload: Callable[[Upload, Callable[[], None]], Reader],
+        open_upload: Callable[[Upload, Options, Callable[[], None]], Reader],
     ) -> None:
         self._work = work
         self._ledger = ledger
@@ -277,21 +314,30 @@ class Transaction:
         self.check()
         return self._work.branch(target).clear_table(name)
 
-    def writer(self, table: Table, columns: Sequence[str], target: str = DEFAULT_TARGET) -> TableWriter:
-        """The fast road for many rows: use it in a `with`, and give `write` Arrow batches of those columns."""
+    def writer(
+        self, table: Table, columns: Sequence[str], target: str = DEFAULT_TARGET, refused: Refused | None = None
+    ) -> TableWriter:
+        """The fast road for many rows: use it in a `with`, and give `write` Arrow batches of those columns.
+
+        With `refused` a row that the database refuses is handed to it and left out, instead of ending the task.
+        """
         self.check()
-        return TableWriter(self._work, target, table, columns, self._wrote)
+        return TableWriter(self._work, target, table, columns, self._wrote, refused)
+
+    def written(self, target: str = DEFAULT_TARGET) -> int:
+        """Rows that were written to that target so far."""
+        return sum(self._work.written[number] for number in self._work.numbers(target))
 
     def _wrote(self, rows: int, branch: int) -> None:
         self._work.written[branch] += rows
         self._tell(rows)
 
-    def upload(self, upload_id: str) -> closing[Reader]:
+    def upload(self, upload_id: str, options: Options = NOTHING_SAID) -> closing[Reader]:
         """A reader of an upload's rows, for a `with`. The bytes' digest is verified before the decision."""
         upload = self._uploads.get(upload_id)
         self._inputs.append(upload)
         self.progress(bytes_total=upload.length)
-        return closing(self._open_upload(upload, self.check))
+        return closing(self._open_upload(upload, options, self.check))
 
     def output(self, kind: str, *, filename: str, media_type: str) -> AbstractContextManager[OutputFile]:
         """A binary file to write to, for a `with`; who started the task can download it once the task has committed.
@@ -312,9 +358,10 @@ class Transaction:
         name = when if len(self.targets) == 1 else f"{when} in {target}"
         self._draft = replace(self._draft, counts=self._draft.counts | {name: rows})
 
-    def rows_read(self, rows: int) -> None:
-        """Put the number of rows read into the receipt, where it is not the number written."""
+    def rows_read(self, rows: int, *, rejected: int = 0) -> None:
+        """Put the number of rows read into the receipt, where it is not the number written, and of those left out."""
         self._rows_read = rows
+        self._draft = replace(self._draft, rows_rejected=rejected)
 
     def draft(self, result: Any) -> Draft:
         """What the receipt will say. Raises ResultInvalid, InputChanged."""

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from typing import TypeAlias
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from rescind import failpoints
@@ -15,34 +18,46 @@ from rescind.transaction.work import Work
 
 LOOK_SECONDS = 0.25  #: how often a stop is looked for while every branch is busy
 
+#: (rows, number of the branch)
+Told: TypeAlias = Callable[[int, int], None]
+Records: TypeAlias = npt.NDArray[np.int64]
+#: (number of the record, what it breaks)
+Refused: TypeAlias = Callable[[int, ConstraintViolated], None]
+
 
 class TableWriter:
     """Puts Arrow batches into the table. `told` is given the number of rows written and the branch's number.
 
-    With several branches each has a thread and at most one batch in hand, so that memory is bounded.
+    With several branches each has a thread and at most one batch in hand, so that memory is bounded. With `refused`
+    a row that breaks a constraint is handed to it and left out; it may be called by several threads.
     """
 
-    def __init__(self, work: Work, target: str, table: Table, columns: Sequence[str], told: Told) -> None:
+    def __init__(
+        self, work: Work, target: str, table: Table, columns: Sequence[str], told: Told, refused: Refused | None = None
+    ) -> None:
         self._control = work.control
         self._told = told
+        self._refused = refused
         self._given = 0
         self._numbers = work.numbers(target)
         self._writers = {number: work.begun(number).writer(table, columns) for number in self._numbers}
         self._pool = ThreadPoolExecutor(len(self._numbers), "writer") if len(self._numbers) > 1 else None
         self._busy: dict[Future[int], int] = {}
 
-    def write(self, batch: pa.RecordBatch) -> None:
+    def write(self, batch: pa.RecordBatch, records: Records | None = None) -> None:
         """Append the rows. Raises Stopped when a stop was asked for, ConstraintViolated for a bad row.
 
-        ConstraintViolated.row counts from 0, over all rows that were given to this writer.
+        `records` are their numbers, where they have some; otherwise they count from 1, over all rows that were given
+        to this writer. ConstraintViolated.row is the number less 1.
         """
         self._control.check()
         first, self._given = self._given, self._given + batch.num_rows
+        numbers = np.arange(first + 1, self._given + 1) if records is None else records
         if self._pool is None:
-            self._done(self._numbers[0], _write(self._writers[self._numbers[0]], batch, first))
+            self._done(self._numbers[0], self._put(self._writers[self._numbers[0]], batch, numbers))
         else:
             number = self._free()
-            self._busy[self._pool.submit(_write, self._writers[number], batch, first)] = number
+            self._busy[self._pool.submit(self._put, self._writers[number], batch, numbers)] = number
         failpoints.hit("branch.mid_data")
 
     def close(self) -> None:
@@ -84,15 +99,35 @@ class TableWriter:
     def _done(self, number: int, rows: int) -> None:
         self._told(rows, number)
 
+    def _put(self, writer: Writer, batch: pa.RecordBatch, records: Records) -> int:
+        if self._refused is not None:
+            return self._put_what_fits(writer, batch, records, self._refused)
+        try:
+            return writer.write(batch)
+        except ConstraintViolated as error:
+            if error.row is None:
+                raise
+            raise ConstraintViolated(str(error), int(records[error.row]) - 1) from error.__cause__
 
-#: (rows, number of the branch)
-Told = Callable[[int, int], None]
+    def _put_what_fits(self, writer: Writer, batch: pa.RecordBatch, records: Records, refused: Refused) -> int:
+        """A piece that is refused leaves nothing behind; what comes before its bad row is written by itself.
 
-
-def _write(writer: Writer, batch: pa.RecordBatch, first: int) -> int:
-    try:
-        return writer.write(batch)
-    except ConstraintViolated as error:
-        if error.row is None:
-            raise
-        raise ConstraintViolated(str(error), first + error.row) from error.__cause__
+        After a bad row the pieces stay short and grow again: where many are bad, the good ones between them would
+        otherwise be sent anew for each.
+        """
+        written, at, size = 0, 0, batch.num_rows
+        while at < batch.num_rows:
+            self._control.check()
+            piece = batch.slice(at, size)
+            try:
+                written += writer.write(piece)
+            except ConstraintViolated as error:
+                row = 0 if piece.num_rows == 1 else error.row
+                if row == 0:
+                    refused(int(records[at]), error)
+                    at += 1
+                else:
+                    size = row or piece.num_rows // 2
+            else:
+                at, size = at + piece.num_rows, size * 2
+        return written

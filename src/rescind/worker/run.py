@@ -17,6 +17,7 @@ from rescind.errors import LedgerUnavailable, RescindError, TaskRaised
 from rescind.ledger import transitions
 from rescind.ledger.engine import Ledger
 from rescind.process import ProcessId
+from rescind.readers.options import Options
 from rescind.readers.reader import Reader
 from rescind.scheduling.queue import next_task
 from rescind.targets.registry import TargetRegistry
@@ -44,7 +45,7 @@ class Worker:
     registry: TaskRegistry
     uploads: UploadStore
     outputs: OutputStore
-    open_upload: Callable[[Upload, Callable[[], None]], Reader]
+    open_upload: Callable[[Upload, Options, Callable[[], None]], Reader]
     coordinator: Coordinator
     announce: Callable[[str], None]
     leaving: Callable[[], bool]

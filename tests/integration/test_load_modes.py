@@ -1,0 +1,181 @@
+"""What becomes of a table's rows, and of a file's bad ones, on each database."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import create_engine, text
+from tests.support.surface import Surface, document, real_surface
+
+from rescind import failpoints
+from rescind.domain.states import State
+from rescind.urls import database_url
+
+TABLE = "CREATE TABLE items (id INTEGER PRIMARY KEY, name VARCHAR(20) NOT NULL)"
+OLD = [(1, "pen"), (2, "ink")]
+
+
+@pytest.fixture(params=["sqlite", "postgresql", "mariadb"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/data.db"
+    return str(request.getfixturevalue(f"{request.param}_url"))
+
+
+@pytest.fixture
+def s(tmp_path: Path, url: str) -> Iterator[Surface]:
+    with real_surface(tmp_path / "home", default=url) as made:
+        run(url, TABLE)
+        for number, name in OLD:
+            run(url, f"INSERT INTO items VALUES ({number}, '{name}')")
+        yield made
+        assert made.prepared() == []
+
+
+def run(url: str, statement: str) -> list[Any]:
+    engine = create_engine(database_url(url))
+    try:
+        with engine.begin() as connection:
+            answer = connection.execute(text(statement))
+            return [tuple(row) for row in answer] if answer.returns_rows else []
+    finally:
+        engine.dispose()
+
+
+def items(url: str) -> list[Any]:
+    return run(url, "SELECT id, name FROM items ORDER BY id")
+
+
+def ended(s: Surface, query: str, content: bytes) -> dict[str, Any]:
+    task_id = s.accepted(query, content=content)
+    s.work()
+    return s.task(task_id)
+
+
+def test_replace_puts_the_files_rows_in_the_place_of_the_old(s: Surface, url: str) -> None:
+    task = ended(s, "mode=replace", b"id,name\n2,new\n3,more\n9,last\n")
+    assert task["state"] == "committed"
+    assert task["receipt"]["counts"] == {"before": 2, "after": 3}
+    assert items(url) == [(2, "new"), (3, "more"), (9, "last")]
+
+
+@pytest.mark.parametrize("url", ["postgresql", "mariadb"], indirect=True)  # SQLite has nothing that could be held
+def test_old_rows_stay_until_a_replacement_commits_and_when_it_is_stopped(s: Surface, url: str) -> None:
+    task_id = s.accepted("mode=replace&commit=manual", content=b"id,name\n7,new\n")
+    s.work()
+    assert s.task(task_id)["state"] == State.prepared
+    assert items(url) == OLD
+    s.call("POST", f"/v1/tasks/{task_id}/stop")
+    s.sweep()
+    assert s.task(task_id)["state"] == State.stopped
+    assert items(url) == OLD
+
+
+@pytest.mark.parametrize("point", ["branch.mid_data", "branch.after_data", "branch.after_marker"])
+def test_old_rows_stay_when_a_replacement_fails(s: Surface, url: str, point: str) -> None:
+    failpoints.arm(point, failpoints.Action.fail)
+    task_id = s.accepted("mode=replace", content=b"id,name\n7,new\n")
+    s.work()
+    s.sweep()
+    assert s.task(task_id)["state"] != "committed"
+    assert items(url) == OLD
+
+
+def test_old_rows_stay_when_the_last_row_of_a_replacement_does_not_fit(s: Surface, url: str) -> None:
+    task = ended(s, "mode=replace", b"id,name\n7,new\n8\n")
+    assert (task["state"], task["error"]["code"]) == ("failed", "rows-rejected")
+    assert items(url) == OLD
+
+
+def test_replace_has_one_writer(s: Surface) -> None:
+    answer = s.load("mode=replace&writers=2")
+    assert answer.status_code == 422
+    assert document(answer)["errors"][0]["name"] == "writers"
+
+
+@pytest.mark.parametrize("url", ["sqlite", "postgresql"], indirect=True)
+def test_case_c17_rows_that_do_not_fit_are_left_out_and_all_kept(s: Surface, url: str) -> None:
+    """Of the file's own mistakes, of the table's types, and of its constraints."""
+    content = b"id,name\n3,ok\n4\nx,bad\n5,a,b\n1,taken\n6,fine\n3,twice\n7,\n8,last\n"
+    task = ended(s, "on_error=skip", content)
+    assert task["state"] == "committed"
+    assert items(url) == [*OLD, (3, "ok"), (6, "fine"), (8, "last")]
+    receipt = task["receipt"]
+    assert (receipt["rows_read"], receipt["rows_written"], receipt["rows_rejected"]) == (9, 3, 6)
+    answer = document(s.call("GET", task["links"]["rejects"]))
+    assert answer["total"] == 6
+    assert sorted(reject["record"] for reject in answer["rejects"]) == [2, 3, 4, 5, 7, 8]
+    whole = s.call("GET", task["links"]["rejects"], headers={"Accept": "text/csv"})
+    rows = list(csv.DictReader(io.StringIO(whole.text, newline="")))
+    whole.close()
+    assert sorted(int(row["record"]) for row in rows) == [2, 3, 4, 5, 7, 8]
+    assert all(row["reason"] for row in rows)
+
+
+@pytest.mark.parametrize("url", ["sqlite", "postgresql"], indirect=True)
+def test_many_bad_rows_cost_no_good_one(s: Surface, url: str) -> None:
+    """Every third of them breaks the key, in blocks of every length."""
+    numbers = [n if n % 3 else 1 for n in range(10, 2_000)]
+    content = b"id,name\n" + b"".join(b"%d,n\n" % n for n in numbers)
+    task = ended(s, "on_error=skip", content)
+    good = [n for n in numbers if n != 1]
+    assert task["receipt"]["rows_written"] == len(good)
+    assert task["receipt"]["rows_rejected"] == len(numbers) - len(good)
+    assert [number for number, _ in items(url)] == [1, 2, *good]
+
+
+@pytest.mark.parametrize("url", ["sqlite", "postgresql"], indirect=True)
+@pytest.mark.parametrize(
+    ("most", "state"), [("1", "failed"), ("2", "committed"), ("50%", "committed"), ("49%", "failed")]
+)
+def test_case_c18_the_limit_is_passed_at_the_last_row(s: Surface, url: str, most: str, state: str) -> None:
+    task = ended(s, f"on_error=skip&max_rejects={most.replace('%', '%25')}", b"id,name\n3,a\nx,b\n4,c\n1,taken\n")
+    assert task["state"] == state
+    assert len(items(url)) == (4 if state == "committed" else 2)
+    if state == "failed":
+        assert f"max_rejects={most}" in task["error"]["detail"]
+        kept = document(s.call("GET", task["links"]["rejects"]))
+        assert (sorted(reject["record"] for reject in kept["rejects"]), kept["total"]) == ([2, 4], 2)
+
+
+@pytest.mark.parametrize(
+    ("query", "parameter"),
+    [
+        ("max_rejects=5", "max_rejects"),
+        ("on_error=skip&max_rejects=x", "max_rejects"),
+        ("on_error=ignore", "on_error"),
+        ("mode=upsert", "mode"),
+        ("columns=nothing:name", "columns"),
+        ("ignore=nothing", "ignore"),
+        ("format=pdf", "format"),
+    ],
+)
+def test_what_cannot_be_is_refused_by_name(s: Surface, url: str, query: str, parameter: str) -> None:
+    answer = s.load(query)
+    assert answer.status_code == 422
+    assert document(answer)["errors"][0]["name"] == parameter
+    assert items(url) == OLD
+
+
+def test_fields_are_renamed_and_ignored(s: Surface, url: str) -> None:
+    task = ended(s, "columns=No.:id,Name:name&ignore=junk", b"No.,junk,Name\n3,?,ruler\n")
+    assert task["state"] == "committed"
+    assert items(url) == [*OLD, (3, "ruler")]
+
+
+def test_a_file_without_a_header_goes_by_position(s: Surface, url: str) -> None:
+    task = ended(s, "header=false&columns=name,id&delimiter=%3B", b"ruler;3\n")
+    assert task["state"] == "committed"
+    assert items(url) == [*OLD, (3, "ruler")]
+
+
+def test_a_new_table_is_named_by_the_mapping(s: Surface, url: str) -> None:
+    task_id = s.accepted("create=true&columns=A:a&ignore=b", table="made", content=b"A,b,c\n1,x,2.5\n")
+    s.work()
+    assert s.task(task_id)["state"] == "committed"
+    assert run(url, "SELECT a, c FROM made") == [(1, 2.5)]
