@@ -48,13 +48,23 @@ def values(columns: Sequence[Values]) -> Rows:
 
 
 def _joined(fields: list[Values], before: bytes, between: bytes, after: bytes, null: bytes) -> Rows:
-    parts = [_one(before), *(part for field in fields for part in (field, _one(between)))]
-    parts[-1] = _one(after)
-    rows = pc.binary_join_element_wise(*parts, _one(b""), null_handling="replace", null_replacement=null.decode())
+    """Each row's fields, with `between` between them.
+
+    What stands around a row goes to its first and last field: to the join, which costs more than all casts together,
+    a separator is cheap and a further part is not.
+    """
+    if before:
+        fields[0] = _strung([_one(before), fields[0]], b"", null)
+    fields[-1] = _strung([fields[-1], _one(after)], b"", null)
+    rows = _strung(fields, between, null)
     _, offsets, data = rows.buffers()
     bounds = np.frombuffer(memoryview(offsets), np.int64)[rows.offset : rows.offset + len(rows) + 1]
     text = memoryview(data).cast("B") if data is not None else memoryview(b"")
     return Rows(text[int(bounds[0]) : int(bounds[-1])], bounds)
+
+
+def _strung(parts: list[Any], between: bytes, null: bytes) -> Any:
+    return pc.binary_join_element_wise(*parts, _one(between), null_handling="replace", null_replacement=null.decode())
 
 
 def _one(value: bytes) -> Any:
