@@ -37,7 +37,9 @@ def _mysql(connection: Connection) -> str | None:
 
 
 def _sqlite(connection: Connection) -> str | None:
-    path = Path(connection.execute(text("PRAGMA database_list")).one().file)
+    # The second may be SQLite's own, for what is temporary.
+    attached = connection.execute(text("PRAGMA database_list")).all()
+    path = next(Path(row.file) for row in attached if row.name == "main")
     if (kind := durability.file_system(path.parent)) in durability.NETWORK:
         return f"{path} lies on a network file system ({kind}), where SQLite's locks cannot be trusted"
     found = {setting.name: _one(connection, f"PRAGMA {setting.name}") for setting in durability.SQLITE}

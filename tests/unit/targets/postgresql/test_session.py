@@ -196,9 +196,10 @@ def test_a_server_that_is_down_is_unavailable_and_its_sessions_numbers_are_used_
 
 @pytest.mark.parametrize("verb", ["statement", "copy", "marker"])
 def test_a_session_whose_process_dies_while_its_server_runs_on_costs_an_attempt(
-    own_postgresql: PostgreSQL, identity: BranchId, verb: str
+    own_postgresql: PostgreSQL, identity: BranchId, verb: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The server ends all its sessions then, and takes none for a moment; what kills one each time would go on."""
+    monkeypatch.setattr(session, "CLEAN_UP_SECONDS", 60.0)  # a busy machine takes long to clean up
     target = PostgreSQLTarget("default", make_url(own_postgresql.make_database()))
     target.set_up()
     branch = target.open_branch(identity, Protocol.one_phase)
