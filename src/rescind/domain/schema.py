@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from rescind.errors import UnknownColumn
@@ -79,6 +79,9 @@ class Table:
 
     name: str
     columns: tuple[Column, ...]
+    #: Names of the columns by which the database finds at most one row, the primary key's first. Without those that it
+    #: enforces for some rows only, for parts or expressions of values, or at the commit. Empty for a table to be made.
+    unique: tuple[tuple[str, ...], ...] = ()
 
     @property
     def key(self) -> tuple[Column, ...]:
@@ -93,7 +96,17 @@ class Table:
         unknown = [name for name in names if name not in known]
         if unknown:
             raise UnknownColumn(f"Table {self.name} has no column {', '.join(map(repr, unknown))}.")
-        return Table(self.name, tuple(known[name] for name in names))
+        shown = tuple(names)
+        return replace(
+            self,
+            columns=tuple(known[name] for name in shown),
+            unique=tuple(key for key in self.unique if set(key) <= set(shown)),
+        )
+
+    def has_key(self, names: Sequence[str]) -> bool:
+        """Whether those columns, in any order, are the primary key or another by which rows can be found."""
+        keys = ({column.name for column in self.key}, *map(set, self.unique))
+        return bool(names) and len(set(names)) == len(names) and set(names) in keys
 
     @property
     def identity(self) -> Column | None:

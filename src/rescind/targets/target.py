@@ -52,7 +52,11 @@ class Writer(Protocol):
     """Puts typed rows into one table, inside the branch."""
 
     def write(self, batch: pa.RecordBatch) -> int:
-        """Append the rows; the batch's column names are the table's. Returns how many were written."""
+        """Write the rows; the batch's column names are the table's. Returns how many were taken.
+
+        Raises ConstraintViolated, and then no row of the batch is left and the branch can go on: a function that
+        hides the error commits no row that nobody counted. Its `row` is None where the database does not tell.
+        """
 
     def close(self) -> None:
         """Everything given to `write` is in the transaction when this returns."""
@@ -79,8 +83,19 @@ class Branch(Protocol):
     def clear_table(self, table: str) -> int:
         """Delete all rows; returns how many."""
 
-    def writer(self, table: Table, columns: Sequence[str]) -> Writer:
-        """A writer for those columns of the table."""
+    def writer(self, table: Table, columns: Sequence[str], key: Sequence[str] = ()) -> Writer:
+        """A writer for those columns of the table. Without `key` every row is a new one.
+
+        With `key`, columns among them which the table has as a key (`Table.has_key`), a row whose key is there
+        replaces the values of the other `columns` in that row: the key keeps its spelling, columns that are not
+        written keep their values, and nothing is deleted. Any other row is inserted. Keys are the same where the
+        table's own index says so, whatever the case of their letters. Of rows of one key the last one stands, in one
+        batch as well as in several. A row without a value in a column of the key is refused: NULL is no other NULL's
+        equal, and each load of the same file would insert it again. A row that would break another key of the table
+        is refused as well, and changes no row that has another key than its own.
+
+        Raises UnknownColumn, TargetRefused where the table has no such key.
+        """
 
     def write_marker(self, rows: int, checksum: str) -> None:
         """Write the proof, last of all. Raises TransactionBroken."""

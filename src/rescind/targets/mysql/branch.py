@@ -14,9 +14,9 @@ import sqlalchemy as sa
 from rescind.domain.branch import BranchId, MarkerKind, Protocol
 from rescind.domain.schema import Column, Table
 from rescind.errors import TargetConflict, TargetRefused, TransactionBroken, UnknownColumn
-from rescind.targets import marker
+from rescind.targets import keys, marker
 from rescind.targets.guarded import GuardedConnection
-from rescind.targets.mysql import catalog, engines, session, sql
+from rescind.targets.mysql import catalog, engines, session, sql, upsert
 from rescind.targets.mysql.connection import Connection
 from rescind.targets.mysql.failures import NO_SUCH_TABLE, described, known, number, translated
 from rescind.targets.mysql.identity import xid
@@ -98,17 +98,20 @@ class MySQLBranch:
             self._hold(table)
             return self._connection.query(f"DELETE FROM {sql.quote(table)}")
 
-    def writer(self, table: Table, columns: Sequence[str]) -> MySQLWriter:
+    def writer(self, table: Table, columns: Sequence[str], key: Sequence[str] = ()) -> MySQLWriter:
         """A writer for those columns. Raises UnknownTable, UnknownColumn, TargetRefused."""
         for name in columns:
             if table.column(name) is None:
                 raise UnknownColumn(f"Table {table.name} has no column {name!r}.")
         with self._own():
             self._hold(table.name)
-            found = _columns(catalog.describe(self._connection, table.name), columns)
+            there = catalog.describe(self._connection, table.name)
+            found = _columns(there, columns)
+            keys.check(there, columns, key)
             packet = int(self._server.variables["max_allowed_packet"])
             bulk = self._server.on("local_infile")
-            return MySQLWriter(self._connection, self._own_write, table, found, packet, bulk)
+            conflict = upsert.clause(table.name, columns, key, alias=not self._server.maria)
+            return MySQLWriter(self._connection, self._own_write, table, found, packet, bulk, key, conflict)
 
     def write_marker(self, rows: int, checksum: str) -> None:
         """Prove the transaction, then write the marker. Raises TransactionBroken, StatementRefused."""

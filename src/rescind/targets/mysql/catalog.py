@@ -30,6 +30,12 @@ _COLUMNS = """SELECT column_name, data_type, column_type, is_nullable, column_de
     WHERE table_schema = DATABASE() AND table_name = %s ORDER BY ordinal_position"""
 _KEY = """SELECT column_name, ordinal_position FROM information_schema.key_column_usage
     WHERE table_schema = DATABASE() AND table_name = %s AND constraint_name = 'PRIMARY'"""
+#: Without those that hold a column's first characters only, or MySQL's expressions, which have no column's name.
+_UNIQUE = """SELECT index_name, column_name FROM information_schema.statistics
+    WHERE table_schema = DATABASE() AND table_name = %s AND non_unique = 0 AND index_name NOT IN (
+        SELECT index_name FROM information_schema.statistics WHERE table_schema = DATABASE() AND table_name = %s
+        AND (sub_part IS NOT NULL OR column_name IS NULL)
+    ) ORDER BY index_name <> 'PRIMARY', index_name, seq_in_index"""
 _CHECKS = """SELECT check_clause FROM information_schema.check_constraints
     WHERE constraint_schema = DATABASE() AND table_name = %s"""
 
@@ -110,7 +116,10 @@ def describe(connection: Connection, name: str) -> Table:
     found = [
         _described(row, key, checks, maria and release(version) >= (11, 5)) for row in run(connection, _COLUMNS, name)
     ]
-    return Table(name, tuple(map(column, found)))
+    keys: dict[str, list[str]] = {}
+    for index, part in run(connection, _UNIQUE, name, name):
+        keys.setdefault(index, []).append(part)
+    return Table(name, tuple(map(column, found)), tuple(dict.fromkeys(map(tuple, keys.values()))))
 
 
 def _described(row: tuple[Any, ...], key: Mapping[str, int], checks: set[str], long_timestamps: bool) -> Described:

@@ -2,7 +2,10 @@
 
 LOAD DATA LOCAL takes every error for a warning: it stores something else, or leaves the row out. So the values are
 looked at before, and afterwards as many rows must have arrived as were sent, without a single warning; otherwise the
-branch is broken, and is never committed. What was sent is in memory by then: no producer can die half-way.
+batch is taken back to a savepoint. What was sent is in memory by then: no producer can die half-way.
+
+Any other error breaks the branch. A deadlock, after which InnoDB has taken back the whole transaction, is one of them;
+should the savepoint be gone for any other reason, going back to it fails, and that is one too.
 """
 
 from __future__ import annotations
@@ -18,7 +21,8 @@ from pyarrow import compute
 from rescind.domain.limits import violation
 from rescind.domain.schema import Column, Table, Type
 from rescind.errors import ConstraintViolated, TargetError
-from rescind.targets.mysql import encode
+from rescind.targets import keys
+from rescind.targets.mysql import encode, upsert
 from rescind.targets.mysql.columns import exact, loses_spaces
 from rescind.targets.mysql.connection import Connection, Loaded
 from rescind.targets.mysql.failures import LOAD_DISABLED, known, number
@@ -33,13 +37,13 @@ INSERT_BYTES = 512 * 1024
 SEARCH_BYTES = 32 * 1024  #: of an INSERT that looks for the row that was refused
 
 _FORM = r"FIELDS TERMINATED BY '\t' ESCAPED BY '\\' LINES TERMINATED BY '\n'"
-_SAVEPOINT = "rescind_batch"
+_BATCH, _PART = "rescind_batch", "rescind_part"
 _TEXTS = (Type.text, Type.json, Type.uuid)
 
 
 class MySQLWriter:
-    """Appends rows to one table, in the branch's transaction. `own` runs our statements, and breaks the branch if
-    one fails.
+    """Writes rows to one table, in the branch's transaction. `own` runs our statements, and breaks the branch if
+    one fails. `conflict` stands behind an INSERT's rows: with it, rows may be there already, and LOAD DATA is not used.
     """
 
     def __init__(
@@ -50,29 +54,50 @@ class MySQLWriter:
         columns: Sequence[Column],
         packet: int,
         bulk: bool,
+        key: Sequence[str] = (),
+        conflict: str = "",
     ) -> None:
         self._connection = connection
         self._own = own
         self._columns = list(columns)
         self._packet = packet
-        self._bulk = bulk
+        self._bulk = bulk and not conflict
+        self._key = key
+        self._conflict = conflict.encode()
         names = ", ".join(quote(column.name) for column in columns)
         self._insert = f"INSERT INTO {quote(table.name)} ({names}) VALUES ".encode()
         self._load = _load(table, columns).encode()
 
     def write(self, batch: pa.RecordBatch) -> int:
-        """Append the rows. Raises ConstraintViolated with the row's index in the batch; TargetConflict if cancelled."""
+        """Write the rows. Raises ConstraintViolated with the row's index in the batch; TargetConflict if cancelled.
+
+        Whatever is raised, no row of the batch is left; after ConstraintViolated the branch can go on.
+        """
         with self._own():
+            run(self._connection, f"SAVEPOINT {_BATCH}")
+            refused = self._put_all(batch)
+            if refused is not None:
+                run(self._connection, f"ROLLBACK TO SAVEPOINT {_BATCH}")
+        if refused is not None:
+            raise refused
+        return batch.num_rows
+
+    def close(self) -> None:
+        """Nothing is kept back: every write is in the transaction when it returns."""
+
+    def _put_all(self, batch: pa.RecordBatch) -> ConstraintViolated | None:
+        """Send the rows; the error if one of them is not taken as it is."""
+        try:
+            keys.check_values(batch, self._key)
             arrays = [batch.column(column.name) for column in self._columns]
             self._look(arrays)
             for start in range(0, batch.num_rows, ROWS_PER_STATEMENT):
                 part = [_plain(values.slice(start, ROWS_PER_STATEMENT)) for values in arrays]
                 if not self._bulk or not self._by_load(part, start):
                     self._by_inserts(part, start)
-        return batch.num_rows
-
-    def close(self) -> None:
-        """Nothing is kept back: every write is in the transaction when it returns."""
+        except ConstraintViolated as error:
+            return error
+        return None
 
     def _look(self, arrays: Sequence[pa.Array[Any]]) -> None:
         """Raise ConstraintViolated for the first value that a column cannot hold, or would alter."""
@@ -88,7 +113,7 @@ class MySQLWriter:
     def _by_load(self, part: list[pa.Array[Any]], start: int) -> bool:
         """Load the rows; False where LOAD DATA has been switched off since the server was looked at."""
         rows = encode.file(part)
-        run(self._connection, f"SAVEPOINT {_SAVEPOINT}")
+        run(self._connection, f"SAVEPOINT {_PART}")
         try:
             loaded = self._connection.load(self._load, _chunks(rows.text))
         except pymysql.Error as error:
@@ -106,15 +131,18 @@ class MySQLWriter:
 
     def _by_inserts(self, part: list[pa.Array[Any]], start: int) -> None:
         rows = encode.values(part)
-        run(self._connection, f"SAVEPOINT {_SAVEPOINT}")
+        run(self._connection, f"SAVEPOINT {_PART}")
         for first, last in rows.pieces(min(INSERT_BYTES, self._packet // 2)):
             error = self._put(rows, first, last)
             if error is not None:
                 raise self._refused(part, start) or error from error.__cause__
 
     def _refused(self, part: list[pa.Array[Any]], start: int) -> TargetError | None:
-        """Which row the server does not take, found with INSERTs, which say it; None where it takes them all."""
-        run(self._connection, f"ROLLBACK TO SAVEPOINT {_SAVEPOINT}")
+        """Which row the server does not take, found with INSERTs, which say it; None where it takes them all.
+
+        The rows before the part are there: a row may have been refused because of one of them.
+        """
+        run(self._connection, f"ROLLBACK TO SAVEPOINT {_PART}")
         rows = encode.values(part)
         for first, last in rows.pieces(SEARCH_BYTES):
             if self._put(rows, first, last) is None:
@@ -122,12 +150,19 @@ class MySQLWriter:
             for row in range(first, last):
                 error = self._put(rows, row, row + 1)
                 if error is not None:
-                    return ConstraintViolated(str(error), start + row)
+                    return ConstraintViolated(str(self._plainly(rows, row, error)), start + row)
         return None
 
-    def _put(self, rows: encode.Rows, first: int, last: int) -> ConstraintViolated | None:
+    def _plainly(self, rows: encode.Rows, row: int, error: ConstraintViolated) -> ConstraintViolated:
+        """The error; of a row that met one with another key, what a plain INSERT says: it names the key of both."""
+        return (self._put(rows, row, row + 1, b"") if upsert.met_another(error) else None) or error
+
+    def _put(
+        self, rows: encode.Rows, first: int, last: int, conflict: bytes | None = None
+    ) -> ConstraintViolated | None:
         """Insert those rows; the error if the server does not take one of them as it is."""
-        statement = self._insert + bytes(rows.piece(first, last)[:-1])
+        behind = self._conflict if conflict is None else conflict
+        statement = self._insert + bytes(rows.piece(first, last)[:-1]) + behind
         if len(statement) >= self._packet:
             return ConstraintViolated(f"The row is longer than the server's max_allowed_packet ({self._packet} bytes).")
         try:
@@ -138,7 +173,9 @@ class MySQLWriter:
                 raise
             found.__cause__ = error
             return found
-        return None if done == Loaded(last - first, 0) else ConstraintViolated(f"The server says: {self._warnings()}.")
+        # A row that was there counts twice if it has been changed, and once if it was the same.
+        taken = last - first <= done.rows <= (last - first) * (2 if behind else 1) and not done.warnings
+        return None if taken else ConstraintViolated(f"The server says: {self._warnings()}.")
 
     def _warnings(self) -> str:
         return "; ".join(str(row[2]) for row in run(self._connection, "SHOW WARNINGS LIMIT 3")) or "nothing"

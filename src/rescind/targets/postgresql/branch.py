@@ -12,16 +12,18 @@ from psycopg.pq import TransactionStatus
 from rescind.domain.branch import BranchId, MarkerKind, Protocol
 from rescind.domain.schema import Table
 from rescind.errors import TargetConflict, TargetRefused, TransactionBroken, UnknownColumn
-from rescind.targets import marker
+from rescind.targets import keys, marker
 from rescind.targets.guarded import GuardedConnection
-from rescind.targets.postgresql import reach, relations, sql
+from rescind.targets.postgresql import catalog, reach, relations, sql
 from rescind.targets.postgresql.columns import read as read_columns
 from rescind.targets.postgresql.failures import TAKEN, translated
 from rescind.targets.postgresql.guard import BranchConnection
 from rescind.targets.postgresql.relations import Cursor
 from rescind.targets.postgresql.session import ANSWER_SECONDS, SessionName, make_durable, settle
+from rescind.targets.postgresql.upsert import PostgreSQLUpsert
 from rescind.targets.postgresql.writer import PostgreSQLWriter, savepoint
 from rescind.targets.statements import StatementGuard, TableName
+from rescind.targets.target import Writer
 
 _CANCEL_SECONDS = 5.0
 _OPEN = (TransactionStatus.INTRANS, TransactionStatus.INERROR)
@@ -51,6 +53,7 @@ class PostgreSQLBranch:
         self._marked = False
         self._prepare_sent = False
         self._sql: GuardedConnection | None = None
+        self._upserts: list[PostgreSQLUpsert] = []
 
     def start(self) -> None:
         """Begin the transaction, and note its number, which will prove it."""
@@ -89,7 +92,7 @@ class PostgreSQLBranch:
             relation = relations.to_be_written(cursor, table)
             return cursor.execute(f"DELETE FROM {relation.sql}").rowcount
 
-    def writer(self, table: Table, columns: Sequence[str]) -> PostgreSQLWriter:
+    def writer(self, table: Table, columns: Sequence[str], key: Sequence[str] = ()) -> Writer:
         """A writer for those columns. Raises UnknownTable, UnknownColumn, TargetRefused."""
         found = [table.column(name) for name in columns]
         for name, column in zip(columns, found, strict=True):
@@ -97,9 +100,14 @@ class PostgreSQLBranch:
                 raise UnknownColumn(f"Table {table.name} has no column {name!r}.")
         with self._own() as cursor:
             relation = relations.to_be_written(cursor, table.name)
+            if key:
+                keys.check(catalog.describe(cursor, relation), columns, key)
             bases = {column.name: base for column, base in read_columns(cursor, relation.oid)}
-        go_on = self._connection.expect_alive
-        return PostgreSQLWriter(self._own, go_on, relation.sql, [column for column in found if column], bases)
+        go_on, columns_there = self._connection.expect_alive, [column for column in found if column]
+        if not key:
+            return PostgreSQLWriter(self._own, go_on, relation.sql, columns_there, bases)
+        self._upserts.append(PostgreSQLUpsert(self._own, go_on, relation, columns_there, key, bases))
+        return self._upserts[-1]
 
     def write_marker(self, rows: int, checksum: str) -> None:
         """Prove the transaction, then write the marker. Raises TransactionBroken, StatementRefused.
@@ -108,6 +116,8 @@ class PostgreSQLBranch:
         marker's table is found, and that the commit need not wait for the disk.
         """
         self._guard.check()
+        for upsert in self._upserts:
+            upsert.close()  # a function that hid an error may have left it open, and the commit would keep its table
         with self._own() as cursor:
             cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
             if _number(cursor) != self._transaction:

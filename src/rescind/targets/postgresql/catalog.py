@@ -28,6 +28,22 @@ WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition AND pg_catalog.pg_table_i
 AND n.nspname = ANY (pg_catalog.current_schemas(false))
 """
 
+#: Of some rows, of expressions, or not checked before the commit: by such a key no row is found. A collation that is
+#: not the column's would make two keys of what is one where a batch's rows are compared.
+_KEYS = """
+SELECT (SELECT array_agg(attname ORDER BY position) FROM pg_catalog.pg_attribute a
+    JOIN unnest(indkey) WITH ORDINALITY AS part(attnum, position) USING (attnum)
+    WHERE attrelid = indrelid AND position <= indnkeyatts)
+FROM pg_catalog.pg_index i
+WHERE indrelid = %s AND indisunique AND indimmediate AND indisvalid AND indpred IS NULL AND indexprs IS NULL
+AND NOT EXISTS (
+    SELECT FROM pg_catalog.pg_attribute a
+    JOIN unnest(indkey, indcollation) AS part(attnum, compared) USING (attnum)
+    WHERE attrelid = indrelid AND compared <> attcollation
+)
+ORDER BY indisprimary DESC, indexrelid
+"""
+
 _SNAPSHOT = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 
 
@@ -100,7 +116,14 @@ class PostgreSQLCatalog:
 
 def describe(cursor: Cursor, relation: Relation) -> Table:
     """The table with its columns."""
-    return Table(relation.name, tuple(column for column, _ in read_columns(cursor, relation.oid)))
+    return Table(
+        relation.name, tuple(column for column, _ in read_columns(cursor, relation.oid)), keys(cursor, relation)
+    )
+
+
+def keys(cursor: Cursor, relation: Relation) -> tuple[tuple[str, ...], ...]:
+    """The names of each key's columns, the primary key's first."""
+    return tuple(dict.fromkeys(tuple(names) for (names,) in cursor.execute(_KEYS, [relation.oid]).fetchall()))
 
 
 def _stream(

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from rescind.domain.branch import BranchId, MarkerKind
 from rescind.domain.schema import Table
 from rescind.errors import TargetBusy, TargetConflict, TargetRefused, TransactionBroken, UnknownColumn
-from rescind.targets import marker
+from rescind.targets import keys, marker
 from rescind.targets.guarded import GuardedConnection
 from rescind.targets.sqlite import catalog, constraints, preflight, sql
 from rescind.targets.sqlite.failures import known, translated
@@ -76,15 +76,16 @@ class SQLiteBranch:
             catalog.require(self._session, table)
             return int(self._session.execute(f"DELETE FROM {sql.quote(table)}").rowcount)
 
-    def writer(self, table: Table, columns: Sequence[str]) -> SQLiteWriter:
-        """A writer for those columns. Raises UnknownTable, UnknownColumn."""
+    def writer(self, table: Table, columns: Sequence[str], key: Sequence[str] = ()) -> SQLiteWriter:
+        """A writer for those columns. Raises UnknownTable, UnknownColumn, TargetRefused."""
         with self._own():
             there = catalog.describe(self._session, table.name)
             found = [column for name in columns if (column := there.column(name)) is not None]
             if len(found) < len(columns):
                 missing = next(name for name in columns if there.column(name) is None)
                 raise UnknownColumn(f"Table {table.name} has no column {missing!r}.")
-            return SQLiteWriter(self._session, self._own, table.name, found)
+            keys.check(there, columns, key)
+            return SQLiteWriter(self._session, self._own, table.name, found, key)
 
     def write_marker(self, rows: int, checksum: str) -> None:
         """Prove the transaction, then write the marker. Raises TransactionBroken, StatementRefused."""

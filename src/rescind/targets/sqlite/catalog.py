@@ -122,7 +122,16 @@ def describe(connection: sqlite3.Connection, name: str) -> Table:
     indexes = connection.execute(f"PRAGMA index_list({quote(name)})").fetchall()
     # Only a key that IS the rowid has no index of its own ("INTEGER PRIMARY KEY DESC" and "INT" have one).
     alias = not without_rowid and not any(row[3] == "pk" for row in indexes)
-    return Table(name, tuple(_column(row, alias) for row in info))
+    columns = tuple(_column(row, alias) for row in info)
+    key = tuple(row[1] for row in sorted(info, key=lambda row: row[5]) if row[5])
+    indexed = [_indexed(connection, index) for _, index, unique, _, partial in indexes if unique and not partial]
+    keys = dict.fromkeys([key, *reversed(indexed)])
+    return Table(name, columns, tuple(found for found in keys if found and all(found)))
+
+
+def _indexed(connection: sqlite3.Connection, index: str) -> tuple[str, ...]:
+    """The names of its columns; none in place of an expression."""
+    return tuple(name or "" for _, _, name in connection.execute(f"PRAGMA index_info({quote(index)})"))
 
 
 def _column(row: tuple[Any, ...], alias: bool) -> Column:

@@ -14,6 +14,8 @@ from rescind.domain.arrow import conform
 from rescind.domain.limits import violation
 from rescind.domain.schema import Column
 from rescind.errors import ConstraintViolated, RescindError, TargetConflict
+from rescind.targets import keys
+from rescind.targets.sqlite import upsert
 from rescind.targets.sqlite.failures import known, translated
 from rescind.targets.sqlite.session import Session
 from rescind.targets.sqlite.sql import quote
@@ -27,7 +29,7 @@ _BATCH = "rescind_batch"
 
 
 class SQLiteWriter:
-    """Appends rows to one table, in the branch's transaction. `own` lifts the guard for the time of a write."""
+    """Writes rows to one table, in the branch's transaction. `own` lifts the guard for the time of a write."""
 
     def __init__(
         self,
@@ -35,19 +37,22 @@ class SQLiteWriter:
         own: Callable[[], AbstractContextManager[None]],
         table: str,
         columns: Sequence[Column],
+        key: Sequence[str],
     ) -> None:
         self._session = session
         self._own = own
         self._columns = columns
+        self._key = key
         self._names = [column.name for column in columns]
         self._into = f"INSERT INTO {quote(table)} ({', '.join(map(quote, self._names))}) VALUES "
+        self._conflict = upsert.clause(self._names, key)
         parameters = session.getlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER)
         self._rows = max(1, min(ROWS_PER_STATEMENT, parameters // len(columns)))
         per_chunk = VALUES_PER_CHUNK // len(columns)
         self._chunk = max(1, per_chunk // self._rows) * self._rows
 
     def write(self, batch: pa.RecordBatch) -> int:
-        """Append the rows. Raises ConstraintViolated with the row's index in the batch; TargetConflict if cancelled.
+        """Write the rows. Raises ConstraintViolated with the row's index in the batch; TargetConflict if cancelled.
 
         Whatever is raised, no row of the batch is left: a function that hides the error and goes on would
         otherwise commit rows that nobody counted.
@@ -64,6 +69,7 @@ class SQLiteWriter:
 
     def _checked(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         """The batch in the columns' own types. SQLite itself takes anything, and alters some of it."""
+        keys.check_values(batch, self._key)
         found = [v for v in map(violation, self._columns, batch.columns) if v is not None]
         if found:
             first = min(found, key=lambda v: v.row)
@@ -124,7 +130,7 @@ class SQLiteWriter:
 
     def _statement(self, rows: int) -> str:
         row = f"({', '.join('?' * len(self._columns))})"
-        return self._into + ", ".join([row] * rows)
+        return self._into + ", ".join([row] * rows) + self._conflict
 
 
 def row_major(columns: list[list[Any]]) -> list[Any]:

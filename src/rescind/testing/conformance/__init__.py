@@ -22,9 +22,10 @@ from rescind.testing.conformance.sessions import Sessions
 from rescind.testing.conformance.tables import Tables
 from rescind.testing.conformance.together import Together
 from rescind.testing.conformance.two_phase import TwoPhase
+from rescind.testing.conformance.upserts import Upserts
 
 __all__ = ["Conformance", "Connect"]
 
 
-class Conformance(OnePhase, TwoPhase, Sessions, Markers, Tables, MadeBefore, Catalogs, Cancelling, Together):
+class Conformance(OnePhase, TwoPhase, Sessions, Markers, Tables, MadeBefore, Catalogs, Cancelling, Together, Upserts):
     """The whole suite."""

@@ -135,7 +135,7 @@ class Tables(Suite):
 
     @pytest.mark.parametrize("cut", [0, 2, 5])
     def test_every_type_and_null_reads_back_equal(self, empty: Scene, cut: int) -> None:
-        empty.make(EVERY_TYPE, _batch(ROWS[:cut]), _batch(ROWS[cut:]))
+        empty.make(EVERY_TYPE, every_type_batch(ROWS[:cut]), every_type_batch(ROWS[cut:]))
         assert [_exact(row) for row in empty.values(EVERY_TYPE.name)] == [_exact(row) for row in ROWS]
 
     @pytest.mark.parametrize(("kind", "value"), HARD, ids=[f"{kind}-{n}" for n, (kind, _) in enumerate(HARD)])
@@ -159,7 +159,7 @@ class Tables(Suite):
         branch.commit()
         place = 1 + list(Type).index(kind)
         found = [row[place] for row in empty.values(EVERY_TYPE.name)]
-        assert [_comparable(kind, read) for read in found] == [None, _comparable(kind, value)]
+        assert [comparable(kind, read) for read in found] == [None, comparable(kind, value)]
 
     def test_columns_may_come_in_another_order_and_be_absent(self, scene: Scene) -> None:
         branch = scene.begin()
@@ -200,11 +200,11 @@ class Tables(Suite):
 
 
 def _exact(row: tuple[Any, ...]) -> tuple[Any, ...]:
-    """The row with its values as `_comparable`."""
-    return (row[0], *(_comparable(kind, value) for kind, value in zip(Type, row[1:], strict=True)))
+    """The row with its values as `comparable`."""
+    return (row[0], *(comparable(kind, value) for kind, value in zip(Type, row[1:], strict=True)))
 
 
-def _comparable(kind: Type, value: Any) -> Any:
+def comparable(kind: Type, value: Any) -> Any:
     """What must be equal: a number's value, not its digits (12.50 is 12.5), and JSON's, not its spaces.
 
     A database without 64 bits unsigned may keep them as decimals.
@@ -222,7 +222,7 @@ def _comparable(kind: Type, value: Any) -> Any:
             return value
 
 
-def _batch(rows: list[tuple[Any, ...]]) -> pa.RecordBatch:
+def every_type_batch(rows: list[tuple[Any, ...]]) -> pa.RecordBatch:
     fields = [("n", pa.int64()), *((f"a_{t}", ARROW[t]) for t in Type)]
     columns = zip(*rows, strict=True) if rows else [()] * len(fields)
     arrays = [pa.array(column, kind) for column, (_, kind) in zip(columns, fields, strict=True)]

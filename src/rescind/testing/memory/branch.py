@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 from rescind.domain.branch import BranchId, Protocol
 from rescind.domain.schema import Table
 from rescind.errors import RescindError, TargetRefused
+from rescind.targets import keys
 from rescind.testing.memory.wire import Link, ask
 from rescind.testing.memory.writer import MemoryWriter
 
@@ -45,8 +46,9 @@ class MemoryBranch:
         cleared: int = self._link.call("clear_table", table)
         return cleared
 
-    def writer(self, table: Table, columns: Sequence[str]) -> MemoryWriter:
-        return MemoryWriter(self._link, table)
+    def writer(self, table: Table, columns: Sequence[str], key: Sequence[str] = ()) -> MemoryWriter:
+        keys.check(table, columns, key)
+        return MemoryWriter(self._link, table, key)
 
     def write_marker(self, rows: int, checksum: str) -> None:
         self._link.call("write_marker", rows, checksum)

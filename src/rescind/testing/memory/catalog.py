@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import pyarrow as pa
@@ -31,7 +32,8 @@ class MemoryCatalog:
         if hidden(name):
             raise UnknownTable(f"There is no table {name}.")
         table: Table = ask(self._address, "table", name)
-        return table
+        key = tuple(column.name for column in table.key)
+        return replace(table, unique=(key,) if key else ())
 
     def count(self, name: str) -> int:
         return len(self._rows(name))

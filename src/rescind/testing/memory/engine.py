@@ -13,7 +13,7 @@ from typing import Any
 from rescind.domain.branch import BranchId, Marker, MarkerKind
 from rescind.domain.schema import Table
 from rescind.testing.memory.failures import Kind, Refusal
-from rescind.testing.memory.storage import Changes, MarkerKey, Row, Stored, complete, marker_key
+from rescind.testing.memory.storage import Changes, MarkerKey, Row, Stored, complete, key_of, marker_key
 
 ROWS_AT_ONCE = 1000  #: rows that a statement inserts before it lets others in
 
@@ -149,16 +149,20 @@ class Database:
         self._wait(session, lambda: any(c.touches(name) for c in self._others(changes)))
         return changes.clear(stored)
 
-    def write(self, session: Session, name: str, columns: Sequence[str], values: Sequence[Row]) -> int:
+    def write(
+        self, session: Session, name: str, columns: Sequence[str], values: Sequence[Row], replaces: bool = False
+    ) -> int:
+        """All of the rows or none; with `replaces` a row whose key is there takes that row's place."""
         changes = self._active(session)
         stored = self._table(name, changes)
         rows = complete(stored, columns, values)
-        wanted = Changes(changes.branch)
-        wanted.insert(Stored(stored.table), rows)
-        keys = wanted.keys[name] - {()}
+        wanted = {key_of(stored.table, row) for row in rows} - {()}
         self._take_time(session, len(rows))
-        self._wait(session, lambda: any(c.alone(name) or c.keys[name] & keys for c in self._others(changes)))
-        changes.insert(stored, rows)
+        self._wait(session, lambda: any(c.alone(name) or c.keys[name] & wanted for c in self._others(changes)))
+        if replaces:
+            changes.replace(stored, rows, columns)
+        else:
+            changes.insert(stored, rows)
         return len(rows)
 
     def write_marker(self, session: Session, rows: int, checksum: str) -> None:
@@ -298,6 +302,8 @@ class Database:
         self.tables.update(changes.created)
         for name in changes.cleared:
             self.tables[name].clear()
+        for name, numbered in changes.replaced.items():
+            self.tables[name].rows.update(numbered)
         for name, rows in changes.inserted.items():
             self.tables[name].add(rows)
         if changes.marker is not None:

@@ -97,7 +97,9 @@ class _Handler(StreamRequestHandler):
                 self._after(session, armed)
             return answer
         except Refusal as refusal:
-            session.failed = session.changes is not None
+            # A batch that is refused leaves nothing behind, as behind a savepoint.
+            lives_on = verb == "write" and refusal.kind is Kind.constraint
+            session.failed |= session.changes is not None and not lives_on
             return refusal
 
     def _before(self, session: Session, armed: Armed) -> None:

@@ -55,6 +55,7 @@ class Changes:
     created: dict[str, Stored] = field(default_factory=dict)
     cleared: set[str] = field(default_factory=set)
     inserted: dict[str, list[Row]] = field(default_factory=lambda: defaultdict(list))
+    replaced: dict[str, dict[int, Row]] = field(default_factory=lambda: defaultdict(dict))  #: by the row's number
     keys: dict[str, set[Row]] = field(default_factory=lambda: defaultdict(set))
     marker: Marker | None = None
 
@@ -63,17 +64,44 @@ class Changes:
         return table in self.created or table in self.cleared
 
     def touches(self, table: str) -> bool:
-        return self.alone(table) or bool(self.inserted.get(table))
+        return self.alone(table) or bool(self.inserted.get(table)) or bool(self.replaced.get(table))
 
     def insert(self, stored: Stored, rows: Sequence[Row]) -> None:
-        """Add rows whose key nobody else holds. Raises Refusal for a key that is taken."""
+        """Add rows whose key nobody else holds. Raises Refusal for a key that is taken, and adds none."""
         name = stored.table.name
+        new: set[Row] = set()
         for index, row in enumerate(rows):
             key = key_of(stored.table, row)
-            if key and (key in self.keys[name] or (name not in self.cleared and key in stored.keys)):
+            if key and (key in new or self._taken(stored, key)):
                 raise Refusal(Kind.constraint, f"The key {key} of {name} is taken.", index)
-            self.inserted[name].append(row)
-            self.keys[name].add(key)
+            new.add(key)
+        self.inserted[name] += rows
+        self.keys[name] |= new
+
+    def replace(self, stored: Stored, rows: Sequence[Row], columns: Sequence[str]) -> None:
+        """Put the values of those columns into the rows that have their keys, and add the other rows."""
+        for row in rows:
+            if not self._taken(stored, key_of(stored.table, row)):
+                self.insert(stored, [row])
+                continue
+            place, number = self._find(stored, key_of(stored.table, row))
+            pairs = zip(stored.table.columns, row, place[number], strict=True)
+            place[number] = tuple(new if column.name in columns else old for column, new, old in pairs)
+            self.keys[stored.table.name].add(key_of(stored.table, row))
+
+    def _taken(self, stored: Stored, key: Row) -> bool:
+        name = stored.table.name
+        return key in self.keys[name] or (name not in self.cleared and key in stored.keys)
+
+    def _find(self, stored: Stored, key: Row) -> tuple[Any, int]:
+        """The row of that key, as this transaction sees it: where it is, and its place there."""
+        name = stored.table.name
+        for number, row in enumerate(self.inserted[name]):
+            if key_of(stored.table, row) == key:
+                return self.inserted[name], number
+        number = stored.keys[key]
+        self.replaced[name].setdefault(number, stored.rows[number])
+        return self.replaced[name], number
 
     def clear(self, stored: Stored) -> int:
         """Delete every row that this transaction sees; how many."""
@@ -81,6 +109,7 @@ class Changes:
         seen = len(self.inserted.get(name, ())) + (0 if name in self.cleared else len(stored.rows))
         self.cleared.add(name)
         self.inserted.pop(name, None)
+        self.replaced.pop(name, None)
         self.keys.pop(name, None)
         return seen
 

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pyarrow as pa
 
 from rescind.domain.schema import Table
+from rescind.targets import keys
 from rescind.testing.memory.wire import Link
 
 
 class MemoryWriter:
     """Sends each batch as one statement."""
 
-    def __init__(self, link: Link, table: Table) -> None:
+    def __init__(self, link: Link, table: Table, key: Sequence[str]) -> None:
         self._link = link
         self._table = table
+        self._key = key
 
     def write(self, batch: pa.RecordBatch) -> int:
+        keys.check_values(batch, self._key)
         values = list(zip(*(column.to_pylist() for column in batch.columns), strict=True))
-        written: int = self._link.call("write", self._table.name, list(batch.schema.names), values)
+        written: int = self._link.call("write", self._table.name, list(batch.schema.names), values, bool(self._key))
         return written
 
     def close(self) -> None:
