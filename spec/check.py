@@ -112,6 +112,7 @@ MUTANTS = {
     "NO_STOP_IN_COMMIT_REQUEST": Model(*TWO, 1, "HOLD"),
     "NO_EXPIRY_IN_COMMIT_REQUEST": Model(*TWO, 1, "HOLD"),
     "NO_STATE_IN_RELEASE": Model(*TWO, 1, "HOLD"),
+    "NO_STATE_IN_HAZARD_OF_HELD": Model(*TWO, 2, "HOLD"),
     "SWEEP_HELD": Model(*TWO, 1, "HOLD"),
     "DRY_RUN_DECIDES": Model(*ONE, 1, "DRY_RUN"),
     "CHECKED_UNPROVEN": Model(*ONE, 1, "DRY_RUN"),

@@ -70,6 +70,17 @@ inline end_hold(a, ok) {
     }
 }
 
+#ifdef NO_STATE_IN_HAZARD_OF_HELD
+#define MAY_BE_HAZARD(a) (attempt == a && (state == held || state == committing || state == aborting))
+#else
+#define MAY_BE_HAZARD(a) (attempt == a && state == held)
+#endif
+
+/* A look at a held task found a marker. It was before the decision only if the task is held still. */
+inline mark_held_hazard(a) {
+    d_step { if :: MAY_BE_HAZARD(a) -> state = hazard :: else fi }
+}
+
 /* A dry run's last mark: what `begin_abort` does, and the fact that it passed, in one UPDATE. */
 inline pass(a, ok) {
     d_step {

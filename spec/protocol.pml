@@ -148,7 +148,8 @@ end:
     :: atomic { state == aborting -> a = attempt; goto abort }
     :: atomic { state == committing -> a = attempt; goto commit }
 #ifdef HOLD
-    :: atomic { state == held -> a = attempt; goto let_go } /* stopped or expired, by whatever clock */
+    :: atomic { state == held -> a = attempt; goto let_go } /* stopped, expired by whatever clock, or a branch is gone */
+    :: atomic { state == held -> a = attempt; goto watch }
 #endif
     :: atomic { TO_SWEEP(1, 0) -> a = 1; b = 0; goto sweep }
     :: atomic { TO_SWEEP(2, 0) -> a = 2; b = 0; goto sweep }
@@ -217,6 +218,9 @@ turn_back_task: /* Recovery._turn_back, after the tombstone */
     STEP(turn_back(a, ok); if :: ok -> ok = false; goto abort :: else -> goto left fi);
 
 #ifdef HOLD
+watch: /* Recovery.watch: no branch of a held task may have committed */
+    STEP(if :: MARKED(a, b) -> mark_held_hazard(a); goto left :: else fi; NEXT_BRANCH(0, watch); goto left);
+
 let_go: /* a held task that is not to be committed */
     STEP(end_hold(a, ok); if :: ok -> ok = false; goto abort :: else -> goto left fi);
 #endif

@@ -17,6 +17,7 @@ RescindError
 │   ├── NotRetryable          only a failed or stopped task can be retried
 │   ├── KeyReused             an Idempotency-Key came back with another request
 │   ├── NotHeld               the task waits for no commit
+│   │   └── BranchGone        somebody rolled back a branch of a held task by hand
 │   ├── HoldExpired           nobody committed the task while it was held
 │   ├── TooLate               the task is decided: it will commit, or has
 │   └── Finished              the task has ended
@@ -207,6 +208,13 @@ class NotHeld(InvalidRequest):
 
     code = "not-held"
     advice = "Commit a task that was started with commit=manual once its state is `prepared`."
+
+
+class BranchGone(NotHeld):
+    """Somebody rolled back a branch of a held task by hand."""
+
+    code = "branch-gone"
+    advice = "Start it again. End prepared branches of Rescind by a commit or a stop of their task, not by hand."
 
 
 class HoldExpired(InvalidRequest):

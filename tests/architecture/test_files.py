@@ -7,7 +7,7 @@ import ast
 from tests.architecture.source import ROOT, modules
 
 MOST_LINES = 400
-ONE_PAGE = {"src/rescind/errors.py": 500}  # the whole tree of errors, drawn on top, is worth more in one place
+ONE_PAGE = {"src/rescind/errors.py": 520}  # the whole tree of errors, drawn on top, is worth more in one place
 
 #: modules that may import inside a function, and why
 LATE_IMPORTS = {

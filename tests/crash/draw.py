@@ -6,6 +6,7 @@ from dataclasses import replace
 from random import Random
 
 from tests.crash import roads
+from tests.crash.modes import FILING
 from tests.crash.places import Place
 from tests.crash.scenario import Act, Held, Job, Scenario, ServerFault, Trap, Wake
 
@@ -28,7 +29,7 @@ COMBINATIONS = {
 FAST = "PostgreSQL, two-phase"  #: gets all runs that are asked for; the others a tenth each
 
 JOBS = (Job.write,) * 6 + tuple(job for job in Job if job is not Job.write)
-JOBS_OF_TWO = (Job.write,) * 4 + (Job.slow, Job.fail, Job.load, Job.load)
+JOBS_OF_TWO = (Job.write,) * 4 + (Job.slow, Job.fail, Job.load, Job.load, Job.replace)
 ACTS = (Act.kill,) * 8 + (Act.hang,) * 2 + (Act.stall,) + (Act.stop,) * 2 + (Act.fail, Act.lose, Act.lose)
 MOST_ERRORS = 2  #: errors that are counted against a task: at the third it rightly fails
 
@@ -115,7 +116,7 @@ def _worker_points(scenario: Scenario) -> list[str]:
     points += roads.PREPARE + roads.TWO_PHASE if scenario.two_phase else ()
     points += roads.HOLD * 3 if scenario.held else ()
     points += roads.MAKE * 3 if _makes(scenario) else ()
-    points += roads.OUTPUT * 3 if scenario.job in (Job.report, Job.export) else ()
+    points += roads.OUTPUT * 3 if scenario.job in FILING else ()
     return points
 
 

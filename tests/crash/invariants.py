@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Callable, Iterator
 from hashlib import sha256
 
@@ -128,16 +129,42 @@ def uploads_are_kept_as_long_as_needed(o: Observed) -> Iterator[str]:
 
 
 def files_are_there_with_the_commit(o: Observed) -> Iterator[str]:
-    """Committed: the attempt's file, whole, as its receipt says. Any other end: none."""
+    """Committed: the attempt's file, whole, as its receipt says. Any other end: none, and before it none for anyone."""
+    yield from (f"a file was given out while its task was {state}" for state in o.served if state != State.committed)
     if o.state not in _DONE:
         return
-    made = [] if o.state != State.committed or o.file_bytes is None else [o.file_bytes]
-    told = (o.receipt or {}).get("outputs", ()) if o.state == State.committed else ()
-    if [file["sha256"] for file in told] != [sha256(data).hexdigest() for data in made]:
-        yield f"committed, and the receipt tells of {told}"
-    wanted = {f"{o.task_id}.{o.attempt}.{file['kind']}": data for file, data in zip(told, made, strict=False)}
-    if o.files != wanted:
-        yield f"{o.state}, and the files are {dict(o.files)}, not {wanted}"
+    outputs = (o.receipt or {}).get("outputs", ()) if o.state == State.committed else ()
+    told = {f"{o.task_id}.{o.attempt}.{output['kind']}": output["sha256"] for output in outputs}
+    if {name: sha256(data).hexdigest() for name, data in o.files.items()} != told:
+        yield f"{o.state}, and the files are {dict(o.files)}, and the receipt tells of {told}"
+    makes = o.state == State.committed and (o.file_bytes is not None or o.left_out is not None)
+    if len(o.files) != makes or (makes and o.file_bytes not in (None, *o.files.values())):
+        yield f"{o.state}, and the files are {dict(o.files)}, not {o.file_bytes!r}"
+
+
+def rejects_are_told(o: Observed) -> Iterator[str]:
+    """Committed: the receipt counts the rows that were left out, and the file of rejects names each of them once."""
+    if o.state != State.committed or o.receipt is None:
+        return
+    left_out = o.left_out or ()
+    if (told := o.receipt.get("rows_rejected", 0)) != len(left_out):
+        yield f"the receipt tells of {told} rows that were left out, not {len(left_out)}"
+    if left_out:
+        read = o.receipt.get("rows_read")
+        if read != o.rows + len(left_out):
+            yield f"the receipt tells of {read} rows that were read, not {o.rows + len(left_out)}"
+        found = [int(row["record"]) for data in o.files.values() for row in csv.DictReader(data.decode().splitlines())]
+        if sorted(found) != list(left_out):
+            yield f"the file of rejects names {found}, not {left_out}"
+
+
+def others_see_old_rows_or_new(o: Observed) -> Iterator[str]:
+    """Whoever looks at the table sees the rows of before or those of after, never some of both."""
+    for seen in o.seen:
+        for target, tables in seen.items():
+            for table, rows in tables.items():
+                if rows not in (o.before[target][table], o.after[target][table]):
+                    yield f"{target}.{table} was seen with {rows.total()} rows that are neither the old nor the new"
 
 
 INVARIANTS: dict[str, Invariant] = {
@@ -153,6 +180,8 @@ INVARIANTS: dict[str, Invariant] = {
     "history": history_is_a_path,
     "uploads": uploads_are_kept_as_long_as_needed,
     "files": files_are_there_with_the_commit,
+    "rejects": rejects_are_told,
+    "seen": others_see_old_rows_or_new,
 }
 
 

@@ -6,7 +6,10 @@ They exist in the processes of a run only: the service has no switch for them.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import closing, nullcontext
 from dataclasses import replace
+from functools import partial
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -25,14 +28,18 @@ from rescind.targets.mysql.session import run
 from rescind.targets.mysql.sql import quote
 from rescind.targets.postgresql import session as postgresql_session
 from rescind.targets.postgresql.target import PostgreSQLTarget
+from rescind.targets.sqlite.writer import SQLiteWriter
 from rescind.targets.target import Branch
-from rescind.transaction import preflight, verdict
+from rescind.tasks.transactional import Transaction
+from rescind.transaction import held, preflight, verdict
 from rescind.transaction.coordinator import Coordinator
 from rescind.transaction.recovery import COMMIT_REFUSED, Recovery
 from rescind.transaction.verdict import Verdict
 from rescind.transaction.work import Work
 from rescind.uploads.outputs import OutputStore
 from rescind.worker import watchdog
+
+STRANGER = BranchId("0" * 12, 1, "stranger", 1, 0)  #: nobody looks for its branch
 
 
 def apply(name: str | None) -> None:
@@ -220,6 +227,11 @@ def _rolled_back_before_a_look() -> None:
     _put(Recovery, "_look_first", lambda self, task, registered: None)
 
 
+def _decided_without_a_look() -> None:
+    """A held task is committed when a person says so, whatever has become of its branches."""
+    _put(held, "expect_whole", lambda ledger, targets, task: None)
+
+
 def _commit_without_the_disk() -> None:
     """PostgreSQL's sessions do not wait for the disk."""
     _put(postgresql_session, "POSTGRESQL_SESSION", "SELECT set_config('synchronous_commit', 'off', false)")
@@ -233,6 +245,34 @@ def _any_engine() -> None:
 def _no_name_before_the_decision() -> None:
     """The file that an attempt makes gets its name later, by somebody who may die before."""
     _put(OutputStore, "_keep_as", lambda self, part, whole: None)
+
+
+def _named_after_the_decision() -> None:
+    """The file that an attempt makes gets its name when the task has been decided, from a worker that may be dead."""
+    keep = OutputStore._keep_as
+
+    def mutant(self: OutputStore, part: Path, whole: Path) -> None:
+        failpoints.arm("finish.before", partial(keep, self, part, whole))
+
+    _put(OutputStore, "_keep_as", mutant)
+
+
+def _deleted_by_itself() -> None:
+    """The old rows are deleted in a transaction of their own, before the new ones are known to be good."""
+
+    def mutant(self: Transaction, name: str, target: str = "default") -> int:
+        with closing(self._work.target(target).open_branch(STRANGER, Protocol.one_phase)) as branch:
+            branch.start()
+            deleted = branch.clear_table(name)
+            branch.commit()
+            return deleted
+
+    _put(Transaction, "clear_table", mutant)
+
+
+def _neighbours_stay() -> None:
+    """What was written beside a row that is refused stays there, and is written once more."""
+    _put(SQLiteWriter, "_all_or_none", nullcontext)
 
 
 def _undone_without_a_look() -> None:
@@ -279,10 +319,14 @@ MUTANTS: dict[str, Callable[[], None]] = {
     "R9 presumed abort": _presumed_abort,
     "R9 a branch known by its number": _known_by_its_number,
     "R9 rolled back before a look": _rolled_back_before_a_look,
+    "R9 decided without a look": _decided_without_a_look,
     "R10 commit without the disk": _commit_without_the_disk,
     "R11 any engine": _any_engine,
     "R12 undone without a look": _undone_without_a_look,
     "files: no name before the decision": _no_name_before_the_decision,
+    "files: named after the decision": _named_after_the_decision,
+    "replace: deleted by itself": _deleted_by_itself,
+    "skip: neighbours stay": _neighbours_stay,
     "R12 made before it is on record": _made_before_it_is_on_record,
     "step 11: no kind in the tombstone": _no_kind_in_the_tombstone,
     "step 11: tombstone by upsert": _tombstone_by_upsert,

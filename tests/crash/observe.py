@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from sqlalchemy import select
-from tests.crash.observed import BranchSeen, MarkerSeen, Observed
+from tests.crash.modes import FAILING, FILING, MODES
+from tests.crash.observed import BranchSeen, Contents, MarkerSeen, Observed
 from tests.crash.scenario import Act, Held, Job
 from tests.crash.sites import BEFORE
 from tests.crash.traps import lines
@@ -11,6 +12,7 @@ from tests.crash.world import Parts, World
 
 from rescind.domain.states import State
 from rescind.domain.task import Task
+from rescind.errors import NoOutput, NotCommitted
 from rescind.ledger import events, tables, tasks, uploads
 from rescind.ledger.engine import now
 from rescind.targets.target import Target
@@ -47,6 +49,7 @@ def observe(world: World, task_id: str, committing: list[BranchSeen], alive: lis
             task_id=task_id,
             files=_files(world, parts),
             file_bytes=world.file_bytes(),
+            left_out=MODES[world.scenario.job].left_out or None if world.scenario.job in MODES else None,
             told=len(BEFORE) if world.scenario.job is Job.export else None,
             waits=tuple(wait for site in world.sites.values() for wait in site.waits(world.table)),
             alive=tuple(alive),
@@ -72,6 +75,26 @@ def sample(world: World, task_id: str) -> list[BranchSeen]:
                 found.append(BranchSeen(*key, listed=key in listed, marked=key in marked))
         after = _task(parts, task_id)
         return found if after.state in (State.committing, State.committed) and after.attempt == before.attempt else []
+
+
+def seen(world: World) -> list[Contents]:
+    """What everybody sees in the user's table, where a load in a mode changes it."""
+    if world.scenario.job not in MODES:
+        return []
+    return [{target: {world.table: tables[world.table]} for target, tables in world.contents().items()}]
+
+
+def served(world: World, task_id: str) -> list[str]:
+    """The state of the task, if a file of it is given out now."""
+    if world.scenario.job not in FILING:
+        return []
+    with world.open() as parts:
+        task = _task(parts, task_id)
+        try:
+            parts.outputs.open(task, parts.outputs.find(task)).close()
+        except (NotCommitted, NoOutput):
+            return []
+        return [str(task.state)]
 
 
 def _ledger_id(parts: Parts) -> str:
@@ -104,7 +127,7 @@ def _may_end(world: World) -> frozenset[str]:
     """How this task ends if nobody stops it: rightly, not somehow."""
     scenario = world.scenario
     broken = scenario.fault is not None and scenario.fault.fault == Fault.hollow  #: a transaction that is not there
-    if scenario.job is Job.fail or broken:
+    if scenario.job in FAILING or broken:
         return frozenset({State.failed})
     if scenario.dry_run:
         right = State.checked

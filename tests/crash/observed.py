@@ -60,6 +60,9 @@ class Observed:
     upload_there: bool | None = None  #: whether the uploaded bytes are kept; None: there was no upload
     files: Mapping[str, bytes] = field(default_factory=dict)  #: the bytes of each file by its name, after a sweep
     file_bytes: bytes | None = None  #: what the task's file must hold; None: it makes none
+    left_out: tuple[int, ...] | None = None  #: the records that its file of rejects must name; None: it has none
+    seen: tuple[Contents, ...] = ()  #: what others saw in the user's table during the run
+    served: tuple[str, ...] = ()  #: the states in which a file was given out
     told: int | None = None  #: rows that its receipt must tell of, where they are not those in the markers
     task_id: str = ""
     waits: tuple[str, ...] = ()

@@ -93,26 +93,33 @@ def _left_alone(world: World, task_id: str, listed: list[str], contents: Content
         yield f"restored: the task is {where}, and nobody is called"
 
 
-def by_hand(scenario: Scenario, world: World, *, commit: bool) -> list[str]:
-    """An operator ends the branch of a held task; then a person commits or stops it.
+def by_hand(scenario: Scenario, world: World, *, commit: bool, answered: bool = True) -> list[str]:
+    """An operator ends the last branch of a held task; then a person commits or stops it, or nobody does.
 
-    What agrees with the decision is fine; what contradicts it is a hazard, and stays as it is.
+    What was rolled back can be taken back. What was committed before any decision is a hazard, and all stays as it is:
+    also if a person's commit comes before the sweeper's next look.
     """
     task_id = world.submit()
     _child(world, partial(work, world, task_id, None))
-    _end_by_hand(world, commit=commit)
-    act = traps.commit if scenario.held is Held.commit else traps.request_stop
-    _child(world, partial(act, world, task_id))
+    stopped = scenario.held is Held.stop
+    first, *others = world.sites
+    last = others[-1] if others else first
+    world.sites[last].finish_by_hand(_ledger(world), commit=commit)
+    listed = _listed(world)
+    if answered:
+        _child(world, partial(traps.request_stop if stopped else traps.commit, world, task_id))
     _child(world, partial(sweep, world, task_id, queued_is_rest=True))
-    agreed = commit is (scenario.held is Held.commit)
-    wanted = State.hazard if not agreed else State.committed if commit else State.stopped
+    wanted = State.hazard if commit else State.stopped if stopped else State.failed
+    after = world.before() | {last: world.after()[last]} if commit else world.before()
     found = []
     if (now := world.ledger.where(task_id)) is None or now[0] is not wanted:
         found.append(f"by hand: the task is {now} instead of {wanted}")
-    if world.contents() != (world.after() if commit else world.before()):
-        found.append("by hand: the rows are not what the operator made of them")
-    if _listed(world):
-        found.append(f"by hand: {_listed(world)} are still prepared")
+    if world.contents() != after:
+        found.append("by hand: rows came or went by themselves")
+    if _listed(world) != (listed if commit else []):
+        found.append(f"by hand: {listed} were prepared, now {_listed(world)}")
+    if commit and first != last:
+        world.sites[first].finish_by_hand(_ledger(world), commit=False)
     return found
 
 
@@ -145,6 +152,8 @@ STORIES: dict[str, Callable[[Scenario, World], list[str]]] = {
     "restored, and declared so": partial(restored, declared=True),
     "committed by hand": partial(by_hand, commit=True),
     "rolled back by hand": partial(by_hand, commit=False),
+    "committed by hand, and nobody answers": partial(by_hand, commit=True, answered=False),
+    "rolled back by hand, and nobody answers": partial(by_hand, commit=False, answered=False),
     "neighbours": neighbours,
 }
 

@@ -7,15 +7,15 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
 from tests.crash import mutants, traps
 from tests.crash.deaths import Deaths
 from tests.crash.invariants import violations
-from tests.crash.observe import observe, sample
-from tests.crash.observed import BranchSeen, Observed
+from tests.crash.observe import observe, sample, seen, served
+from tests.crash.observed import BranchSeen, Contents, Observed
 from tests.crash.processes import END_SECONDS, Process, fork, wait_for
 from tests.crash.scenario import Held, Scenario, Trap, Wake
 from tests.crash.world import World
@@ -40,6 +40,8 @@ class Run:
     task_id: str = ""
     processes: list[Process] = field(default_factory=list)
     committing: list[BranchSeen] = field(default_factory=list)
+    seen: list[Contents] = field(default_factory=list)
+    served: list[str] = field(default_factory=list)
     alive: list[str] = field(default_factory=list)
     hung_since: dict[int, tuple[float, State, int]] = field(default_factory=dict)
     answered: bool = False  #: a person has answered the held task
@@ -60,6 +62,7 @@ class Run:
             for process in self.processes:
                 process.end()
         observed = observe(self.world, self.task_id, self.committing, self.alive)
+        observed = replace(observed, seen=tuple(self.seen), served=tuple(self.served))
         return observed, violations(observed)
 
     def _begin(self) -> None:
@@ -95,8 +98,10 @@ class Run:
 
     def _next(self, state: State) -> None:
         """Nobody but sweepers beside is at work: start whom that state needs."""
-        if state is State.committing and not self._looking_would_fail():
-            self.committing += sample(self.world, self.task_id)
+        if not self._looking_would_fail():
+            self.committing += sample(self.world, self.task_id) if state is State.committing else ()
+            self.seen += seen(self.world)
+        self.served += served(self.world, self.task_id)
         if state is State.queued:
             self._worker()
         elif not any(p.at_work for p in self.processes):

@@ -18,7 +18,10 @@ class Job(StrEnum):
     fail = "fail"  #: writes, then raises
     load = "load"  #: an uploaded CSV file into a table that is there
     load_by_two = "load-by-two"  #: the same, by two branches in one target
-    create = "create"  #: the same into a table made for it
+    replace = "replace"  #: a file's rows in the place of the user's
+    skip = "skip"  #: a file of which some rows do not fit: they are left out, and kept in a file of rejects
+    too_many = "too-many"  #: rows in the place of the user's, of which more do not fit than may be left out
+    create = "create"  #: an uploaded CSV file into a table made for it
     generate = "generate"
     clear = "clear"
     export = "export"  #: the user's table into a file

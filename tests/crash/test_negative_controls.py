@@ -103,6 +103,7 @@ CONTROLS = {
         Scenario(0, Place.pair, story="restored to its running attempt"),
         {"restored"},
     ),
+    "R9 decided without a look": (replace(HELD, story="rolled back by hand"), {"by hand"}),
     "R11 any engine": (Scenario(0, Place.myisam, Job.fail), {"I4"}),
     "R12 undone without a look": (replace(CREATE, workers=(Trap("ddl.after_ddl", Act.use),)), {"I5"}),
     "R12 made before it is on record": (
@@ -110,6 +111,15 @@ CONTROLS = {
         {"I4"},
     ),
     "files: no name before the decision": (Scenario(0, Place.sqlite, Job.report), {"files"}),
+    "files: named after the decision": (
+        Scenario(0, Place.postgresql_two_phase, Job.skip, workers=(Trap("decide.after"),)),
+        {"files"},
+    ),
+    "replace: deleted by itself": (
+        Scenario(0, Place.mariadb, Job.replace, workers=(Trap("branch.after_marker", Act.stop),)),
+        {"I4"},
+    ),
+    "skip: neighbours stay": (Scenario(0, Place.sqlite, Job.skip), {"rejects"}),
     "step 11: no kind in the tombstone": (
         Scenario(
             0,

@@ -12,6 +12,7 @@ from tests.crash.scenario import Held, Scenario
 pytestmark = pytest.mark.crash
 
 PLACES = (Place.memory, Place.postgresql, Place.mariadb, Place.postgresql_mariadb)
+BY_HAND = ("committed by hand", "rolled back by hand")
 RESTORED = ("restored", "restored, and declared so", "restored, and its first worker dies")
 
 
@@ -20,7 +21,9 @@ def _all() -> dict[str, Scenario]:
     for place in PLACES:
         for story in RESTORED:
             found[f"{place}: {story} under a held task"] = Scenario(0, place, held=Held.commit, story=story)
-        for story in ("committed by hand", "rolled back by hand"):
+        for story in BY_HAND:
+            silent = f"{story}, and nobody answers"
+            found[f"{place}: {silent}"] = Scenario(0, place, held=Held.commit, story=silent)
             found |= {
                 f"{place}: {story}, {held}": Scenario(0, place, held=held, story=story) for held in list(Held)[:2]
             }

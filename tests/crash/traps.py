@@ -15,8 +15,10 @@ from tests.crash.scenario import Act, Trap
 from tests.crash.world import World
 
 from rescind import failpoints
+from rescind.errors import BranchGone, Contradiction, TargetUnavailable, Undecided
 from rescind.ledger import tasks, transitions
 from rescind.ledger.engine import Ledger
+from rescind.transaction import held
 
 STALL_SECONDS = 1.2  #: longer than any lease of a run
 DYING = ".dies"  #: the ending of a file's name that asks for a server's death
@@ -77,11 +79,21 @@ def request_stop(world: World, task_id: str) -> None:
 
 
 def commit(world: World, task_id: str) -> None:
-    """Commit a held task, as a person does."""
-    with closing(Ledger(world.ledger.url, BUSY_SECONDS)) as ledger, ledger.write() as connection:
-        task = tasks.get(connection, task_id)
-        assert task is not None
-        transitions.commit_held(connection, task)
+    """Commit a held task, as a person does; where a target is away, when it is back."""
+    with world.open() as parts:
+        deadline = time.monotonic() + LONGEST_DEATH_SECONDS
+        while time.monotonic() < deadline:
+            with parts.ledger.read() as connection:
+                task = tasks.get(connection, task_id)
+            assert task is not None
+            try:
+                held.commit(parts.ledger, task, partial(held.expect_whole, parts.ledger, parts.targets, task))
+                return
+            except (BranchGone, Contradiction) as refused:
+                note(world.file("refused"), str(refused))
+                return
+            except (TargetUnavailable, Undecided):
+                time.sleep(0.05)
 
 
 def _let_die(world: World, server: str) -> None:

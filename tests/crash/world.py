@@ -15,6 +15,7 @@ from typing import Any
 
 from tests.crash.bodies import file_bytes, input_rows
 from tests.crash.ledgers import BUSY_SECONDS, LedgerSite, PostgreSQLLedger, SQLiteLedger
+from tests.crash.modes import MODES
 from tests.crash.places import Kind
 from tests.crash.scenario import Held, Job, Scenario
 from tests.crash.servers import MariaDBSite, PostgreSQLSite
@@ -209,35 +210,34 @@ class World:
 
     @property
     def uploads(self) -> bool:
-        return self.scenario.job in (Job.load, Job.load_by_two, Job.create)
+        return self.scenario.job in (Job.load, Job.load_by_two, Job.create, *MODES)
 
     @property
     def task_name(self) -> str:
         match self.scenario.job:
             case Job.write | Job.slow | Job.fail:
                 return f"{self.scenario.job}-{len(self.scenario.place.targets)}"
-            case Job.create | Job.load_by_two:
-                return "load"
             case other:
-                return str(other)
+                return "load" if self.uploads else str(other)
 
     def arguments(self, upload: Upload | None) -> dict[str, Any]:
+        if upload is None:
+            generates = self.scenario.job is Job.generate
+            return {"table": self.made, "rows": GENERATED_ROWS, "seed": SEED} if generates else {"table": self.table}
+        args: dict[str, Any] = {"table": self.table, "upload": upload.id}
         match self.scenario.job:
-            case Job.load | Job.create | Job.load_by_two:
-                assert upload is not None
-                creates = self.scenario.job is Job.create
-                writers = 2 if self.scenario.job is Job.load_by_two else 1
-                table = self.made if creates else self.table
-                return {"table": table, "upload": upload.id, "create": creates, "writers": writers}
-            case Job.generate:
-                return {"table": self.made, "rows": GENERATED_ROWS, "seed": SEED}
-            case _:
-                return {"table": self.table}
+            case Job.create:
+                return args | {"table": self.made, "create": True}
+            case Job.load_by_two:
+                return args | {"writers": 2}
+            case job:
+                return args | (MODES[job].args if job in MODES else {})
 
     def receive(self, parts: Parts) -> Upload:
+        content = MODES[self.scenario.job].file if self.scenario.job in MODES else csv()
         return parts.uploads.receive(
-            io.BytesIO(csv()),
-            declared=len(csv()),
+            io.BytesIO(content),
+            declared=len(content),
             filename="rows.csv",
             content_type="text/csv",
             content_encoding=None,
@@ -261,13 +261,17 @@ class World:
                     tables[self.made] = tables.get(self.made, Counter()) + Counter(input_rows())
                 case Job.generate:
                     tables[self.made] = Counter(_generated())
+                case job if job in MODES:
+                    tables[self.table] = MODES[job].after
                 case _:
                     tables[self.table] = Counter(BEFORE) + Counter(input_rows())
         return contents
 
     def rows(self) -> int:
         """What each target's marker counts."""
-        return {Job.clear: 0, Job.export: 0, Job.generate: GENERATED_ROWS}.get(self.scenario.job, len(input_rows()))
+        by_job = {Job.clear: 0, Job.export: 0, Job.generate: GENERATED_ROWS}
+        by_job |= {job: len(mode.rows) for job, mode in MODES.items()}
+        return by_job.get(self.scenario.job, len(input_rows()))
 
     def file_bytes(self) -> bytes | None:
         """What the file must hold that the task makes; None: it makes none."""

@@ -25,6 +25,7 @@ from rescind.errors import RescindError, UnknownTable
 from rescind.ledger import events, tables, tasks, transitions
 from rescind.ledger.engine import Ledger, clock, now
 from rescind.testing.memory import MemoryTarget, Operator, in_thread
+from rescind.transaction import held
 from rescind.transaction.control import Control
 from rescind.transaction.coordinator import Body, Coordinator
 from rescind.transaction.recovery import Recovery
@@ -84,8 +85,8 @@ class World:
 
     def commit(self, task_id: str) -> bool:
         """What a person does to a held task."""
-        with self.ledger.write() as connection:
-            return transitions.commit_held(connection, self.task(task_id))
+        task = self.task(task_id)
+        return held.commit(self.ledger, task, partial(held.expect_whole, self.ledger, self.targets, task))
 
     def expire(self, task_id: str) -> None:
         """Let the time of a held task be over."""
@@ -123,11 +124,11 @@ class World:
         """Sweep until the task is queued or done: its worker is taken for dead."""
         for _ in range(MOST_ROUNDS):
             task = self.task(task_id)
-            held = task.state is State.prepared and not task.stop_requested and not self._expired(task)
-            if task.state is State.queued or task.state.done or held:
+            if task.state is State.queued or task.state.done:
                 break
             with suppress(RescindError, failpoints.Injected, failpoints.ReplyLost):
-                self.recover_once(task)
+                if self.recover_once(task) is None and self._held(task):
+                    break
         for target in self.targets.values():
             until(partial(self._swept, target), "a sweep of every target")
         return self.task(task_id).state
@@ -141,7 +142,7 @@ class World:
             case State.committing:
                 return self.recovery.commit(task)
             case State.prepared:
-                return self.recovery.release(task)
+                return self.recovery.watch(task) if self._held(task) else self.recovery.release(task)
         return None
 
     def finish(self, task_id: str) -> State:
@@ -233,8 +234,8 @@ class World:
         assert len([kind for kind in kinds if kind in DONE]) == 1
         assert committed or not any(kind == State.committed for kind in kinds)
 
-    def _expired(self, task: Task) -> bool:
-        return task.hold_until is not None and task.hold_until <= self.ledger_clock()
+    def _held(self, task: Task) -> bool:
+        return task.state is State.prepared and not task.stop_requested and not held.over(task, self.ledger_clock())
 
     def _swept(self, target: MemoryTarget) -> bool:
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from functools import partial
 from http import HTTPStatus
 from typing import Any
 
@@ -10,11 +11,12 @@ from flask import Response, json, request, url_for
 
 from rescind.api.documents import task_document
 from rescind.api.problems import Refusal
-from rescind.api.services import services
+from rescind.api.services import Services, services
 from rescind.domain.states import State, StopAnswer
 from rescind.domain.task import EXPIRED, Commit, Task
 from rescind.errors import Finished, HoldExpired, NotHeld, RescindError, Stopped, TooLate, UnknownId
 from rescind.ledger import tasks, transitions
+from rescind.transaction import held
 
 RETRY_AFTER_SECONDS = 1  #: when to look at a task for the first time
 
@@ -61,17 +63,26 @@ def ask_to_stop(task_id: str) -> Task:
 def ask_to_commit(task_id: str) -> None:
     """Commit a held task; again and again, if it is asked for so often.
 
-    Raises UnknownId, NotHeld, Stopped, HoldExpired, Finished.
+    Raises UnknownId, NotHeld, Stopped, HoldExpired, Finished; BranchGone, Contradiction, and TargetUnavailable where it
+    cannot be seen that all of it is still prepared: nothing is decided then.
     """
-    with services().ledger.write() as connection:
+    ledger = services().ledger
+    with ledger.read() as connection:
         task = tasks.get(connection, task_id)
-        if task is None:
-            raise UnknownId(f"No task has the id {task_id}.")
-        if task.state is State.prepared and transitions.commit_held(connection, task):
-            return
+    if task is None:
+        raise UnknownId(f"No task has the id {task_id}.")
+    if held.commit(ledger, task, partial(_expect_whole, services(), task)):
+        return
+    with ledger.read() as connection:
         found = tasks.get(connection, task_id) or task  # as it stands now: another process may have been first
     if found.state not in (State.committing, State.committed):
         raise _not_committed(found)
+
+
+def _expect_whole(s: Services, task: Task) -> None:
+    names = list(dict.fromkeys(task.targets))
+    called = f"Target {names[0]}" if len(names) == 1 else f"One of the targets {' and '.join(names)}"
+    s.looks.at(called, lambda: held.expect_whole(s.ledger, s.targets, task))
 
 
 def _not_committed(task: Task) -> RescindError:

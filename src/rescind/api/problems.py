@@ -50,6 +50,7 @@ STATUS: dict[type[RescindError], HTTPStatus] = {
     errors.Stopped: HTTPStatus.CONFLICT,
     errors.LedgerUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.Undecided: HTTPStatus.SERVICE_UNAVAILABLE,
+    errors.Contradiction: HTTPStatus.CONFLICT,
 }
 
 _ADVICE = {

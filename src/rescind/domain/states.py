@@ -21,7 +21,7 @@ class State(StrEnum):
     running = "running"
 
     #: Held: every branch is prepared, and no connection is open. A commit or a stop by a person moves it on; if
-    #: neither comes until `hold_until`, the sweeper takes it back.
+    #: neither comes until `hold_until`, the sweeper takes it back, as it does when a branch was rolled back by hand.
     prepared = "prepared"
 
     #: Decided and being carried out; stop is closed. The worker moves it on; if it dies, recovery does. With a
@@ -115,7 +115,8 @@ TRANSITIONS = (
     Transition(State.running, State.prepared, "worker", "held for a person's commit, unless a stop was asked for"),
     Transition(State.running, State.aborting, "worker or recovery", "error, stop, shutdown, dead worker or dry run"),
     Transition(State.prepared, State.committing, "commit", "a person commits in time, and no stop was asked for"),
-    Transition(State.prepared, State.aborting, "sweeper", "a stop was asked for, or nobody committed in time"),
+    Transition(State.prepared, State.aborting, "sweeper", "stopped, not committed in time, or a branch of it is gone"),
+    Transition(State.prepared, State.hazard, "sweeper", "a marker or an unknown branch was found before a commit"),
     Transition(State.committing, State.committed, "worker or recovery", "every marker was seen"),
     Transition(State.committing, State.aborting, "recovery", "a tombstone proves that the one-phase branch is gone"),
     Transition(State.committing, State.hazard, "worker or recovery", "a decided branch is neither listed nor marked"),

@@ -143,17 +143,18 @@ def commit_held(connection: Connection, task: Task) -> bool:
     )
 
 
-def take_held_back(connection: Connection, task: Task) -> bool:
-    """The end of a hold: a stop was asked for, or its time is over and nobody has committed."""
+def take_held_back(connection: Connection, task: Task, broken: Problem | None = None) -> bool:
+    """The end of a hold: a stop was asked for, or its time is over and nobody has committed, or it is `broken`."""
     hold_row(connection, task.id)
     expired = _t.c.hold_until <= clock(connection)
-    problem = None if task.stop_requested else EXPIRED
+    problem = broken or (None if task.stop_requested else EXPIRED)
+    over = _t.c.stop_requested == true() if task.stop_requested else expired
     return move(
         connection,
         task,
         State.prepared,
         State.aborting,
-        _t.c.stop_requested == true() if task.stop_requested else expired,
+        *(() if broken else (over,)),
         problem=None if problem is None else problem_document(problem),
         receipt=None,
         phase="rolling back",
@@ -299,8 +300,8 @@ def stop_queued(connection: Connection, task: Task) -> bool:
     return move(connection, task, State.queued, State.stopped, asked, finished_at=now(), phase="done", waiting_for=None)
 
 
-def wait_for(connection: Connection, task: Task, what: str) -> None:
-    """Say in words what the task waits for, as long as it stands where it was seen."""
+def wait_for(connection: Connection, task: Task, what: str | None) -> None:
+    """Say in words what the task waits for, as long as it stands where it was seen; None: for nothing more."""
     guarded(connection, task, task.state, waiting_for=what)
 
 

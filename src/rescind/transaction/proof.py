@@ -52,6 +52,12 @@ def expect_nothing_unknown(ledger: Ledger, target: Target, task: Task) -> None:
             raise Contradiction(f"Target {target.name} shows that {marker.branch} committed already.")
 
 
+def expect_our_life(ledger: Ledger, branch: BranchId) -> None:
+    """A branch of an earlier life of the ledger, from before it was restored, may have been decided since then."""
+    if branch.incarnation != ledger.incarnation():
+        raise Contradiction(f"{branch} was prepared before this ledger was restored; it may have been decided.")
+
+
 def registered(ledger: Ledger, branch: BranchId) -> bool:
     """Whether the ledger knows the branch: every one is registered before it opens (PROTOCOL R6)."""
     with ledger.read() as connection:

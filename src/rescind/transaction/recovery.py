@@ -19,13 +19,14 @@ from rescind.domain.branch import BranchId, Marker, MarkerKind, Protocol
 from rescind.domain.receipt import complete
 from rescind.domain.states import State, allowed
 from rescind.domain.task import LOST_WORKER, Problem, Task, after_abort
-from rescind.errors import Contradiction, RescindError, Retry, Undecided
+from rescind.errors import BranchGone, Contradiction, RescindError, Retry, Undecided
 from rescind.ledger import branches, hazard, tasks, transitions
 from rescind.ledger.branches import Registered
 from rescind.ledger.engine import Ledger
 from rescind.targets.target import Target
 from rescind.telemetry.logs import log
-from rescind.transaction import proof, verdict
+from rescind.transaction import held, proof, verdict
+from rescind.transaction.problem import problem_of
 from rescind.transaction.verdict import Verdict
 
 TELL_SECONDS = 0.5  #: how often a long rollback is told of while its session is waited for
@@ -59,10 +60,27 @@ class Recovery:
         assert current is not None
         return self.abort(current)
 
-    def release(self, task: Task) -> State | None:
-        """End the hold of a `prepared` task that nobody may commit any more; None while somebody may."""
+    def watch(self, task: Task) -> State | None:
+        """Look at a held task. One that can commit no more is taken back, or calls an operator; None while it can.
+
+        Raises Undecided, TargetUnavailable: nobody knows now.
+        """
+        try:
+            held.expect_whole(self._ledger, self._targets, task)
+        except BranchGone as gone:
+            log.error("held.branch-gone", task=task.id, attempt=task.attempt, detail=str(gone))
+            return self.release(task, problem_of(gone))
+        except Contradiction as contradiction:
+            return self.hazard(task, contradiction)
+        return None
+
+    def release(self, task: Task, broken: Problem | None = None) -> State | None:
+        """End the hold of a `prepared` task that nobody may commit any more; None while somebody may.
+
+        `broken`: why it cannot commit, though its time is not over and nobody asked for a stop.
+        """
         with self._ledger.write() as connection:
-            if not transitions.take_held_back(connection, task):
+            if not transitions.take_held_back(connection, task, broken):
                 return None
             current = tasks.get(connection, task.id)
         assert current is not None
@@ -129,6 +147,8 @@ class Recovery:
             current = tasks.get(connection, task.id)
             if current is None or current.attempt != task.attempt or not allowed(current.state, State.hazard):
                 return None
+            if task.state is State.prepared and current.state is not State.prepared:
+                return None  # a person has committed it since the look: what was seen may be that commit
             return State.hazard if hazard.mark(connection, current, problem) else None
 
         return self._end(mark)
@@ -203,7 +223,7 @@ class Recovery:
         target = self._targets[branch.target]
         failpoints.hit("abort.before_rollback")
         if branch.protocol is Protocol.two_phase and self._listed(branch):
-            self._expect_our_life(branch)
+            proof.expect_our_life(self._ledger, branch.id)
             _try("rollback", branch.id, lambda: target.rollback_prepared(branch.id))
             failpoints.hit("abort.sent_no_reply")
             if self._listed(branch):
@@ -239,11 +259,6 @@ class Recovery:
             self._targets[branch.target].undo_table(name, branch.id)
             failpoints.hit("ddl.after_undo")
 
-    def _expect_our_life(self, branch: Registered) -> None:
-        """A branch of an earlier life of the ledger, from before it was restored, may have been decided since then."""
-        if branch.id.incarnation != self._ledger.incarnation():
-            raise Contradiction(f"{branch.id} was prepared before this ledger was restored; it may have been decided.")
-
     def _resolve(self, task: Task, branch: Registered, ended: bool) -> Marker | None:
         """A decided branch without a marker: make it commit. None: it is one-phase and can never commit now."""
         if not ended:
@@ -255,7 +270,7 @@ class Recovery:
             # List first, then read: a branch that commits in between is then seen as marked, not as lost.
             listed = self._listed(branch)
             if listed:
-                self._expect_our_life(branch)
+                proof.expect_our_life(self._ledger, branch.id)
                 _try("commit", branch.id, lambda: target.commit_prepared(branch.id))
             if marker := self._marker(branch):
                 return marker

@@ -11,10 +11,11 @@ from rescind.domain.branch import BranchId, Marker
 from rescind.domain.moments import rfc3339
 from rescind.domain.states import TAKEN_BACK, State
 from rescind.domain.task import Task
-from rescind.errors import RescindError
+from rescind.errors import BranchGone, Contradiction, RescindError
 from rescind.ledger import branches, tasks
 from rescind.ledger.engine import Ledger, clock
 from rescind.targets.target import Target
+from rescind.transaction import held
 from rescind.transaction.verdict import Verdict, judge
 
 UNDECIDED = (State.running, State.prepared, State.committing, State.aborting, State.hazard)
@@ -151,7 +152,7 @@ class Observer:
         if task.state is State.hazard:
             return "Nothing is done by itself: an operator must look, and say what became of it."
         if task.state is State.prepared:
-            return _held(task, now)
+            return self._held(task, now)
         if task.worker is not None and not self.worker_left(task):
             return f"Left to its worker; if that falls silent, a sweeper takes over {self.lease_seconds:g} s later."
         match task.state:
@@ -163,14 +164,21 @@ class Observer:
                 return "It is decided: every branch of it is committed."
         return "It is taken back: its sessions are ended, its branches rolled back, and that is proven."
 
-
-def _held(task: Task, now: datetime) -> str:
-    if task.stop_requested:
-        return "It was held, and a stop was asked for: it is taken back."
-    if task.hold_until is not None and task.hold_until <= now:
-        return "It was held, and its time is over: it is taken back."
-    until = "" if task.hold_until is None else f" until {rfc3339(task.hold_until)}"
-    return f"It is held{until} for a person's commit or stop."
+    def _held(self, task: Task, now: datetime) -> str:
+        if task.stop_requested:
+            return "It was held, and a stop was asked for: it is taken back."
+        if held.over(task, now):
+            return "It was held, and its time is over: it is taken back."
+        until = "" if task.hold_until is None else f" until {rfc3339(task.hold_until)}"
+        try:
+            held.expect_whole(self.ledger, self.targets, task)
+        except BranchGone as gone:
+            return f"It was held. {gone}"
+        except Contradiction as contradiction:
+            return f"It was held, and nobody has decided it. {contradiction} It ends in hazard: an operator is called."
+        except RescindError as away:
+            return f"It is held{until}, and cannot be committed until it is seen whether all of it is prepared: {away}"
+        return f"It is held{until} for a person's commit or stop."
 
 
 def _why(branch: BranchId, task: Task | None, verdict: Verdict, incarnation: int, *, known: bool) -> str:

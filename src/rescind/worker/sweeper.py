@@ -24,6 +24,7 @@ from rescind.scheduling.queue import unannounced
 from rescind.targets.registry import TargetRegistry
 from rescind.targets.target import Target
 from rescind.telemetry.logs import log
+from rescind.transaction import held
 from rescind.transaction.forget import Forgetter
 from rescind.transaction.problem import places, problem_of, said
 from rescind.transaction.recovery import Recovery
@@ -129,8 +130,7 @@ class Sweeper:
         with self.ledger.read() as connection:
             active = tasks.in_states(connection, State.running, State.prepared, State.committing, State.aborting)
             clock = ledger_clock(connection)
-        # Those of one target first: they need nobody else, and a target that is down is to hold up nobody.
-        tasks_of_mine = sorted((task for task in active if mine(task)), key=lambda task: len(set(task.targets)))
+        tasks_of_mine = sorted((task for task in active if mine(task)), key=_turn)
         down: set[str] = set()
         for task in tasks_of_mine:
             if down.isdisjoint(task.targets) and not self._tend(task, clock, beats, stops):
@@ -167,13 +167,15 @@ class Sweeper:
             return not isinstance(error, TargetUnavailable)
         return True
 
-    def _tell(self, task: Task, what: str) -> None:
+    def _tell(self, task: Task, what: str | None) -> None:
         with suppress(LedgerUnavailable), self.ledger.write() as connection:
             transitions.wait_for(connection, task, what)
 
     def _release(self, task: Task, clock: datetime) -> None:
-        """A held task that somebody wants stopped, or that nobody has committed in time."""
-        if not task.stop_requested and (task.hold_until is None or task.hold_until > clock):
+        """A held task that somebody wants stopped, or that nobody has committed in time; every other is looked at."""
+        if not task.stop_requested and not held.over(task, clock):
+            if self.recovery.watch(task) is None and task.waiting_for:
+                self._tell(task, None)  # for a target that was away
             return
         log.info("sweep.releases", task=task.id, attempt=task.attempt, stop=task.stop_requested)
         self.recovery.release(task)
@@ -195,3 +197,11 @@ class Sweeper:
                 self.recovery.commit(task)
             case _:
                 self.recovery.abort(task)
+
+
+def _turn(task: Task) -> tuple[bool, int]:
+    """Those of one target first: they need nobody else, and a target that is down is to hold up nobody.
+
+    Held ones last: they may be looked at for hours while a target is down.
+    """
+    return task.state is State.prepared and not task.stop_requested, len(set(task.targets))

@@ -11,8 +11,10 @@ from typing import Any
 import pytest
 from tests.support.surface import Surface, document, surface
 
+from rescind import bootstrap
 from rescind.domain.states import State
 from rescind.testing.memory import Fault
+from rescind.worker.lease import Unchanged
 
 WAIT = {"Prefer": "wait=20"}
 
@@ -184,3 +186,41 @@ def test_rows_left_to_undo_are_shown_without_a_rate(s: Surface) -> None:
     s.set(task_id, state=State.aborting, phase="rolling back", rows=2)
     progress = s.task(task_id)["progress"]
     assert (progress["phase"], progress["rows"], progress["rows_per_second"]) == ("rolling back", 2, 0.0)
+
+
+def end_by_hand(s: Surface, target: str, *, commit: bool) -> None:
+    found = s.core.targets[target]
+    (branch,) = found.list_prepared(s.core.ledger.identity()[0])
+    (found.commit_prepared if commit else found.rollback_prepared)(branch)
+
+
+@pytest.mark.parametrize("how", ["commit", "rollback"])
+def test_a_branch_that_was_ended_by_hand_is_not_committed_beside(s: Surface, how: str) -> None:
+    """The refusal says which, nothing is decided, and the sweeper makes an end of it at once."""
+    task_id = s.held("targets=default,archive")
+    end_by_hand(s, "archive", commit=how == "commit")
+    refused = commit(s, task_id)
+    assert code(refused) == (409, "contradiction" if how == "commit" else "branch-gone")
+    assert "arget archive" in document(refused)["detail"]
+    assert (s.state(task_id), s.rows("default")) == (State.prepared, 0)
+    s.sweep()
+    task = s.task(task_id)
+    assert (task["state"], task["error"]["code"]) == (
+        ("hazard", "contradiction") if how == "commit" else ("failed", "branch-gone")
+    )
+    assert len(s.prepared()) == (how == "commit")
+    assert code(commit(s, task_id)) == (409, "finished")
+
+
+def test_nothing_is_decided_while_a_target_is_away_and_the_task_waits_for_it(s: Surface) -> None:
+    task_id = s.held("targets=default,archive")
+    s.operators["archive"].down()
+    refused = commit(s, task_id)
+    assert code(refused) == (503, "target-unavailable")
+    assert s.state(task_id) is State.prepared
+    bootstrap.open_sweeper(s.core).sweep_target(s.core.targets["default"], Unchanged(), Unchanged())
+    assert "memory database" in s.task(task_id)["waiting_for"]
+    s.operators["archive"].up()
+    s.sweep()
+    assert s.task(task_id)["waiting_for"] == "a commit or a stop"
+    assert commit(s, task_id).status_code == 202

@@ -215,3 +215,27 @@ def test_of_two_at_once_one_begins_the_new_life(desk: Desk, w: World, monkeypatc
     monkeypatch.setattr(Ledger, "incarnation", lambda self: first)
     with pytest.raises(InvalidRequest, match="Somebody else"):
         desk.operator().restored()
+
+
+@pytest.mark.parametrize(
+    ("commit", "words", "ends"),
+    [(False, "rolled back by hand", State.failed), (True, "committed already", State.hazard)],
+    ids=["rolled back", "committed"],
+)
+def test_a_held_task_that_cannot_commit_any_more_is_told_of_and_ended(
+    desk: Desk, commit: bool, words: str, ends: State
+) -> None:
+    task_id = desk.prepared()
+    target = desk.w.targets["three"]
+    (target.commit_prepared if commit else target.rollback_prepared)(*desk.w.prepared("three"))
+    plan = desk.only(task_id).plan
+    assert words in plan
+    assert "held until" not in plan
+    assert ("hazard" in plan) is commit
+    assert desk.operator().recover().states == {task_id: ends}
+
+
+def test_a_held_task_is_explained_while_a_target_is_away(desk: Desk) -> None:
+    task_id = desk.prepared()
+    desk.w.operators["three"].down()
+    assert "cannot be committed until" in desk.only(task_id).plan

@@ -11,7 +11,7 @@ from tests.support.protocol import ROWS, SHAPES, World
 from rescind.domain.receipt import Draft
 from rescind.domain.states import State, StopAnswer
 from rescind.domain.task import Commit, Task, Terms
-from rescind.errors import Stopped, TargetRefused
+from rescind.errors import Contradiction, Stopped, TargetRefused
 from rescind.ledger import incarnation, tables, transitions
 from rescind.testing.memory import MemoryTarget
 from rescind.transaction.control import Control
@@ -199,3 +199,26 @@ def test_a_refusal_does_not_hide_a_marker(w: World, monkeypatch: pytest.MonkeyPa
     set_back(w, task_id)
     monkeypatch.setattr(MemoryTarget, "preflight", refused)
     assert w.attempt(w.claim(task_id)) is State.hazard
+
+
+def test_a_held_task_of_an_earlier_life_is_not_decided(w: World) -> None:
+    """It may have been decided in the life that the ledger has forgotten: an operator is called at once."""
+    task_id = held(w, "two", "three")
+    declare(w)
+    with pytest.raises(Contradiction, match="before this ledger was restored"):
+        w.commit(task_id)
+    assert w.recover(task_id) is State.hazard
+    assert (len(w.prepared("two")), len(w.prepared("three"))) == (1, 1)
+
+
+def test_a_task_that_the_ledger_takes_to_be_held_still(w: World) -> None:
+    """The backup is from between its last PREPARE and a person's commit, which was carried out."""
+    task_id = held(w, "two")
+    hold_until = w.task(task_id).hold_until
+    assert w.commit(task_id)
+    assert w.recover(task_id) is State.committed
+    set_back(w, task_id, State.prepared, attempt=1, registered=1)
+    with w.ledger.write() as connection:
+        connection.execute(update(tables.task).values(hold_until=hold_until))
+    assert w.recover(task_id) is State.hazard
+    assert w.rows("two") == ROWS
