@@ -98,7 +98,6 @@ def test_replace_has_one_writer(s: Surface) -> None:
     assert document(answer)["errors"][0]["name"] == "writers"
 
 
-@pytest.mark.parametrize("url", ["sqlite", "postgresql"], indirect=True)
 def test_case_c17_rows_that_do_not_fit_are_left_out_and_all_kept(s: Surface, url: str) -> None:
     """Of the file's own mistakes, of the table's types, and of its constraints."""
     content = b"id,name\n3,ok\n4\nx,bad\n5,a,b\n1,taken\n6,fine\n3,twice\n7,\n8,last\n"
@@ -117,7 +116,6 @@ def test_case_c17_rows_that_do_not_fit_are_left_out_and_all_kept(s: Surface, url
     assert all(row["reason"] for row in rows)
 
 
-@pytest.mark.parametrize("url", ["sqlite", "postgresql"], indirect=True)
 def test_many_bad_rows_cost_no_good_one(s: Surface, url: str) -> None:
     """Every third of them breaks the key, in blocks of every length."""
     numbers = [n if n % 3 else 1 for n in range(10, 2_000)]
@@ -129,7 +127,6 @@ def test_many_bad_rows_cost_no_good_one(s: Surface, url: str) -> None:
     assert [number for number, _ in items(url)] == [1, 2, *good]
 
 
-@pytest.mark.parametrize("url", ["sqlite", "postgresql"], indirect=True)
 @pytest.mark.parametrize(
     ("most", "state"), [("1", "failed"), ("2", "committed"), ("50%", "committed"), ("49%", "failed")]
 )
@@ -149,7 +146,12 @@ def test_case_c18_the_limit_is_passed_at_the_last_row(s: Surface, url: str, most
         ("max_rejects=5", "max_rejects"),
         ("on_error=skip&max_rejects=x", "max_rejects"),
         ("on_error=ignore", "on_error"),
-        ("mode=upsert", "mode"),
+        ("mode=upsert", "key"),
+        ("mode=upsert&key=name", "key"),
+        ("mode=upsert&key=nothing", "key"),
+        ("mode=upsert&key=id&writers=2", "writers"),
+        ("key=id", "key"),
+        ("mode=merge", "mode"),
         ("columns=nothing:name", "columns"),
         ("ignore=nothing", "ignore"),
         ("format=pdf", "format"),
@@ -179,3 +181,52 @@ def test_a_new_table_is_named_by_the_mapping(s: Surface, url: str) -> None:
     s.work()
     assert s.task(task_id)["state"] == "committed"
     assert run(url, "SELECT a, c FROM made") == [(1, 2.5)]
+
+
+def test_upsert_changes_rows_by_their_key_and_inserts_the_others(s: Surface, url: str) -> None:
+    task = ended(s, "mode=upsert&key=id&count=true", b"id,name\n2,blue ink\n3,ruler\n3,long ruler\n")
+    assert task["state"] == "committed"
+    assert task["receipt"]["counts"] == {"before": 2, "after": 3}
+    assert items(url) == [(1, "pen"), (2, "blue ink"), (3, "long ruler")]
+
+
+@pytest.mark.parametrize("point", ["branch.mid_data", "branch.after_data", "branch.after_marker"])
+def test_rows_are_as_they_were_when_an_upsert_fails(s: Surface, url: str, point: str) -> None:
+    failpoints.arm(point, failpoints.Action.fail)
+    task_id = s.accepted("mode=upsert&key=id", content=b"id,name\n1,new\n9,more\n")
+    s.work()
+    s.sweep()
+    assert s.task(task_id)["state"] != "committed"
+    assert items(url) == OLD
+
+
+def test_rows_that_an_upsert_cannot_take_are_left_out(s: Surface, url: str) -> None:
+    task = ended(s, "mode=upsert&key=id&on_error=skip", b"id,name\n1,a\nx,b\n,c\n4,\n5,e\n")
+    assert task["state"] == "committed"
+    assert items(url) == [(1, "a"), (2, "ink"), (5, "e")]
+    answer = document(s.call("GET", task["links"]["rejects"]))
+    assert sorted(reject["record"] for reject in answer["rejects"]) == [2, 3, 4]
+
+
+def test_a_new_table_has_the_key(s: Surface, url: str) -> None:
+    """So that the file can be loaded again, and changes nothing then."""
+    content = b"a,b\n1,x\n2,y\n2,z\n"
+    for _ in range(2):
+        task_id = s.accepted("create=true&mode=upsert&key=a", table="made", content=content)
+        s.work()
+        assert s.task(task_id)["state"] == "committed"
+        assert run(url, "SELECT a, b FROM made ORDER BY a") == [(1, "x"), (2, "z")]
+
+
+def test_a_doubled_key_of_a_new_table_is_named(s: Surface, url: str) -> None:
+    task_id = s.accepted("create=true&key=a", table="made", content=b"a,b\n1,x\n1,y\n")
+    s.work()
+    task = s.task(task_id)
+    assert (task["state"], task["error"]["code"]) == ("failed", "rows-rejected")
+    assert "record 2" in task["error"]["detail"]
+
+
+def test_the_key_of_a_new_table_is_among_its_columns(s: Surface) -> None:
+    task_id = s.accepted("create=true&key=c", table="made", content=b"a,b\n1,x\n")
+    s.work()
+    assert "no column 'c'" in s.task(task_id)["error"]["detail"]

@@ -95,6 +95,8 @@ def check_load(args: dict[str, Any], upload: Upload, targets: Sequence[str]) -> 
         found = fields(reader.header, said, named=reading.header)
         try:
             matched = {target: match(found, table) for target, table in tables.items()}
+            for target, table in tables.items():
+                load.check_key(table, matched[target], how)
         except MissingColumn:
             if reader.header_is_whole:
                 raise

@@ -33,6 +33,7 @@ class LoadQuery(TermsQuery, ReadingQuery, How, Fields):
     create: Flag = Field(False, description=How.model_fields["create"].description)
     count: Flag = Field(False, description=How.model_fields["count"].description)
     columns: Listed | None = Field(None, description=Fields.model_fields["columns"].description)
+    key: Listed | None = Field(None, description=How.model_fields["key"].description)
     ignore: Listed | None = Field(None, description=Fields.model_fields["ignore"].description)
     writers: Annotated[Number, Field(ge=1, le=MOST_WRITERS)] = Field(
         1, description="Over how many branches of each target the rows are split; all of them commit, or none does."

@@ -43,6 +43,7 @@ class Writing:
     create: Annotated[bool, Parameter(help=help_of(How, "create"))] = False
     count: Annotated[bool, Parameter(help=help_of(How, "count"))] = False
     mode: Annotated[Mode | None, Parameter(help=help_of(How, "mode"))] = None
+    key: Annotated[str | None, Parameter(help=help_of(How, "key"))] = None
     columns: Annotated[str | None, Parameter(help=help_of(Fields, "columns"))] = None
     ignore: Annotated[str | None, Parameter(help=help_of(Fields, "ignore"))] = None
     on_error: Annotated[OnError | None, Parameter(help=help_of(How, "on_error"))] = None

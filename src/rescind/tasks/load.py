@@ -13,12 +13,20 @@ from sqlalchemy import table as sql_table
 
 from rescind.domain.rejects import Reason, Reject
 from rescind.domain.schema import Table
-from rescind.errors import ConstraintViolated, InvalidArguments, RowsRejected, UnknownTable
+from rescind.errors import (
+    ConstraintViolated,
+    InvalidArguments,
+    RowsRejected,
+    TargetRefused,
+    UnknownColumn,
+    UnknownTable,
+)
 from rescind.readers.options import NOTHING_SAID, Options
 from rescind.readers.policy import all_or_none
 from rescind.readers.reader import InputField, Reader, Rows
+from rescind.targets import keys
 from rescind.tasks import rejecting
-from rescind.tasks.matching import AS_NAMED, Fields, agreed, fields, match, named
+from rescind.tasks.matching import AS_NAMED, Fields, Names, agreed, fields, made, match
 from rescind.tasks.rejecting import MostRejects, Rejects
 from rescind.tasks.transactional import Spread, Transaction, UploadId, Writers, transactional
 from rescind.tasks.writing import Refused
@@ -28,8 +36,8 @@ ONE_WRITER = Writers(1)
 
 
 #: What becomes of the rows that the table has. replace: they are deleted in the same transaction; whoever reads sees
-#: them until the commit, and keeps them without one.
-Mode = Literal["append", "replace"]
+#: them until the commit, and keeps them without one. upsert: those whose key a row of the file has get its values.
+Mode = Literal["append", "replace", "upsert"]
 #: What becomes of a load with rows that do not fit.
 OnError = Literal["abort", "skip"]
 
@@ -41,7 +49,16 @@ class How(BaseModel):
 
     create: bool = Field(False, description="Make the table if it is missing, with types inferred from the file.")
     count: bool = Field(False, description="Put the table's row count before and after into the receipt.")
-    mode: Mode = Field("append", description="replace: delete the rows that the table has, in the same transaction.")
+    mode: Mode = Field(
+        "append",
+        description="replace: delete the rows that the table has, in the same transaction. upsert: of a row whose key "
+        "the table has, replace the values; insert any other. Of rows of one key the last in the file stands.",
+    )
+    key: Names | None = Field(
+        None,
+        description="Of mode=upsert: the columns by which rows are found, a primary key or unique index. With "
+        "create=true a table that is made gets them as its primary key.",
+    )
     on_error: OnError = Field(
         "abort", description="skip: leave out the rows that do not fit, and keep them all for download."
     )
@@ -73,14 +90,26 @@ def load(
         found = fields(reader.header, said, named=reading.header)
         tables, missing = _tables(tx, reader, table, found, how)
         matched = agreed({target: match(found, into) for target, into in tables.items()})
+        for into in tables.values():
+            check_key(into, matched, how)
         for target, into in tables.items():
             _begin(tx, target, into, how, is_new=target in missing)
         tx.progress(phase="writing")
         with _given(tx, reader, matched, how) as given:
-            _write(tx, reader, tables, given)
+            _write(tx, reader, tables, given, how)
         for target in tables:
             _end(tx, target, table, how, is_new=target in missing)
     return {"table": table}
+
+
+def check_key(table: Table, matched: Sequence[InputField], how: How) -> None:
+    """Raises InvalidArguments where rows of the table cannot be found by the key."""
+    if how.mode != "upsert" or not how.key:
+        return
+    try:
+        keys.check(table, [field.column.name for field in matched], how.key)
+    except (UnknownColumn, TargetRefused) as error:
+        raise _wrong("key", str(error).rstrip(".")) from error
 
 
 def check(how: How, writers: int, targets: Sequence[str]) -> None:
@@ -89,8 +118,12 @@ def check(how: How, writers: int, targets: Sequence[str]) -> None:
         raise _wrong("max_rejects", "is for on_error=skip only")
     if how.on_error == "skip" and len(targets) > 1:
         raise _wrong("on_error", "cannot be skip with several targets: a row might fit into one of them only")
-    if how.mode == "replace" and writers > 1:
-        raise _wrong("writers", "cannot be more than 1 with mode=replace: rows are deleted and loaded in one branch")
+    if how.mode != "append" and writers > 1:
+        raise _wrong("writers", f"cannot be more than 1 with mode={how.mode}: its branches would wait for each other")
+    if how.mode == "upsert" and not how.key:
+        raise _wrong("key", "names the columns by which mode=upsert finds rows")
+    if how.key and how.mode != "upsert" and not how.create:
+        raise _wrong("key", "is for mode=upsert, and for a table to be made (create=true)")
 
 
 @dataclass(frozen=True)
@@ -119,11 +152,13 @@ def _given(tx: Transaction, reader: Reader, matched: Sequence[InputField], how: 
     tx.rows_read(reader.rows_read, rejected=rejects.total)
 
 
-def _write(tx: Transaction, reader: Reader, tables: Mapping[str, Table], given: _Given) -> None:
+def _write(tx: Transaction, reader: Reader, tables: Mapping[str, Table], given: _Given, how: How) -> None:
     columns = [field.column.name for field in given.fields]
+    key = how.key or () if how.mode == "upsert" else ()
     with ExitStack() as stack:
         writing = [
-            stack.enter_context(tx.writer(table, columns, target, given.refused)) for target, table in tables.items()
+            stack.enter_context(tx.writer(table, columns, target, key, given.refused))
+            for target, table in tables.items()
         ]
         try:
             for rows in given.rows:
@@ -150,7 +185,7 @@ def _tables(
                 raise UnknownTable(f"There is no table {name}{where}.") from error
             missing.append(target)
     if missing:
-        new = Table(name, named(reader.infer(tx.check), found))
+        new = made(name, reader.infer(tx.check), found, how.key or ())
         tables |= dict.fromkeys(missing, new)
     return {target: tables[target] for target in tx.targets}, missing
 
@@ -172,7 +207,7 @@ def _begin(tx: Transaction, target: str, table: Table, how: How, *, is_new: bool
 def _end(tx: Transaction, target: str, table: str, how: How, *, is_new: bool) -> None:
     if how.count:
         tx.counted("after", _count(tx, table, target), target)
-    elif is_new or how.mode == "replace":
+    elif how.mode == "replace" or (is_new and how.mode == "append"):
         tx.counted("after", tx.written(target), target)
 
 

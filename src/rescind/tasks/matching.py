@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Annotated
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
@@ -103,11 +104,21 @@ def agreed(matched: Mapping[str, tuple[InputField, ...]]) -> tuple[InputField, .
     return wanted
 
 
-def named(columns: Sequence[Column], found: Mapping[str, str]) -> tuple[Column, ...]:
-    """Columns that are called as the file's fields, as the table is to call them; without those that are ignored."""
-    return tuple(
-        Column(found[c.name], c.type, c.declared, c.nullable, limits=c.limits) for c in columns if c.name in found
+def made(name: str, columns: Sequence[Column], found: Mapping[str, str], key: Sequence[str] = ()) -> Table:
+    """A table for the columns, which are called as the file's fields, without those that are ignored.
+
+    Raises InvalidArguments for a key that is not among them.
+    """
+    kept = [replace(column, name=found[column.name]) for column in columns if column.name in found]
+    names = [column.name for column in kept]
+    absent = [column for column in key if column not in names]
+    if absent:
+        raise _wrong("key", f"the table to be made has no column {absent[0]!r}")
+    places = {column: place for place, column in enumerate(key, 1)}
+    columns = tuple(
+        replace(column, key=places[column.name], nullable=False) if column.name in places else column for column in kept
     )
+    return Table(name, columns, (tuple(key),) if key else ())
 
 
 def _renamed(columns: Sequence[str], header: Sequence[str]) -> dict[str, str]:

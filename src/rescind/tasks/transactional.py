@@ -315,14 +315,20 @@ class Transaction:
         return self._work.branch(target).clear_table(name)
 
     def writer(
-        self, table: Table, columns: Sequence[str], target: str = DEFAULT_TARGET, refused: Refused | None = None
+        self,
+        table: Table,
+        columns: Sequence[str],
+        target: str = DEFAULT_TARGET,
+        key: Sequence[str] = (),
+        refused: Refused | None = None,
     ) -> TableWriter:
         """The fast road for many rows: use it in a `with`, and give `write` Arrow batches of those columns.
 
+        With `key`, which the table has, a row whose key is there replaces the other values of that row.
         With `refused` a row that the database refuses is handed to it and left out, instead of ending the task.
         """
         self.check()
-        return TableWriter(self._work, target, table, columns, self._wrote, refused)
+        return TableWriter(self._work, target, table, columns, self._wrote, key, refused)
 
     def written(self, target: str = DEFAULT_TARGET) -> int:
         """Rows that were written to that target so far."""

@@ -33,14 +33,21 @@ class TableWriter:
     """
 
     def __init__(
-        self, work: Work, target: str, table: Table, columns: Sequence[str], told: Told, refused: Refused | None = None
+        self,
+        work: Work,
+        target: str,
+        table: Table,
+        columns: Sequence[str],
+        told: Told,
+        key: Sequence[str] = (),
+        refused: Refused | None = None,
     ) -> None:
         self._control = work.control
         self._told = told
         self._refused = refused
         self._given = 0
         self._numbers = work.numbers(target)
-        self._writers = {number: work.begun(number).writer(table, columns) for number in self._numbers}
+        self._writers = {number: work.begun(number).writer(table, columns, key) for number in self._numbers}
         self._pool = ThreadPoolExecutor(len(self._numbers), "writer") if len(self._numbers) > 1 else None
         self._busy: dict[Future[int], int] = {}
 

@@ -8,7 +8,7 @@ import pytest
 
 from rescind.domain.schema import Column, Table, Type
 from rescind.errors import InvalidArguments, MissingColumn, UnknownColumn
-from rescind.tasks.matching import AS_NAMED, Fields, agreed, fields, match, named
+from rescind.tasks.matching import AS_NAMED, Fields, agreed, fields, made, match
 
 TABLE = Table(
     "t",
@@ -111,7 +111,22 @@ def test_as_many_columns_are_named_as_there_are_fields() -> None:
 def test_a_new_tables_columns_are_called_as_wanted_and_lack_what_is_ignored() -> None:
     inferred = [Column("A", Type.integer, ""), Column("B", Type.text, ""), Column("C", Type.date, "")]
     found = fields(["A", "B", "C"], Fields(columns=("A:a",), ignore=("B",)), named=True)
-    assert [(c.name, c.type) for c in named(inferred, found)] == [("a", Type.integer), ("C", Type.date)]
+    table = made("t", inferred, found)
+    assert [(c.name, c.type) for c in table.columns] == [("a", Type.integer), ("C", Type.date)]
+    assert (table.key, table.unique) == ((), ())
+
+
+def test_a_new_tables_key_has_its_order_and_no_nulls() -> None:
+    inferred = [Column("a", Type.integer, ""), Column("b", Type.text, ""), Column("c", Type.date, "")]
+    table = made("t", inferred, {"a": "a", "b": "B", "c": "c"}, ["c", "B"])
+    assert [column.name for column in table.key] == ["c", "B"]
+    assert [column.nullable for column in table.columns] == [True, False, False]
+    assert table.unique == (("c", "B"),)
+
+
+def test_a_new_tables_key_is_among_its_columns() -> None:
+    with pytest.raises(InvalidArguments, match=r"^key: the table to be made has no column 'x'"):
+        made("t", [Column("a", Type.integer, "")], {"a": "a"}, ["x"])
 
 
 def test_targets_whose_types_differ_are_named() -> None:
