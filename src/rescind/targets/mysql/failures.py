@@ -29,6 +29,7 @@ LOCK_WAIT_TIMEOUT = 1205
 ACCESS_DENIED = 1227
 INTERRUPTED = 1317
 XA_RECOVER_DENIED = 1401
+UNSAFE_STATEMENT = 1592  #: a warning, where the binary log holds statements
 SERVER_LOST = 2013
 PACKET_MALFORMED = 2027
 #: How a session says that it has ended. A server that goes down says 1053, if anything.

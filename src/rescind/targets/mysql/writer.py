@@ -25,7 +25,7 @@ from rescind.targets import keys
 from rescind.targets.mysql import encode, upsert
 from rescind.targets.mysql.columns import exact, loses_spaces
 from rescind.targets.mysql.connection import Connection, Loaded
-from rescind.targets.mysql.failures import LOAD_DISABLED, known, number
+from rescind.targets.mysql.failures import LOAD_DISABLED, UNSAFE_STATEMENT, known, number
 from rescind.targets.mysql.session import run
 from rescind.targets.mysql.sql import quote
 
@@ -38,6 +38,7 @@ SEARCH_BYTES = 32 * 1024  #: of an INSERT that looks for the row that was refuse
 
 _FORM = r"FIELDS TERMINATED BY '\t' ESCAPED BY '\\' LINES TERMINATED BY '\n'"
 _BATCH, _PART = "rescind_batch", "rescind_part"
+_WARNINGS = "SHOW WARNINGS"
 _TEXTS = (Type.text, Type.json, Type.uuid)
 
 
@@ -174,11 +175,18 @@ class MySQLWriter:
             found.__cause__ = error
             return found
         # A row that was there counts twice if it has been changed, and once if it was the same.
-        taken = last - first <= done.rows <= (last - first) * (2 if behind else 1) and not done.warnings
-        return None if taken else ConstraintViolated(f"The server says: {self._warnings()}.")
+        if last - first <= done.rows <= (last - first) * (2 if behind else 1) and not self._complains(done.warnings):
+            return None
+        return ConstraintViolated(f"The server says: {self._warnings()}.")
+
+    def _complains(self, warnings: int) -> bool:
+        """Whether one of the warnings is of a value. That a log of statements may lead elsewhere to another row of
+        another key is none: there too such a row is refused.
+        """
+        return warnings > 0 and warnings > sum(row[1] == UNSAFE_STATEMENT for row in run(self._connection, _WARNINGS))
 
     def _warnings(self) -> str:
-        return "; ".join(str(row[2]) for row in run(self._connection, "SHOW WARNINGS LIMIT 3")) or "nothing"
+        return "; ".join(str(row[2]) for row in run(self._connection, f"{_WARNINGS} LIMIT 3")) or "nothing"
 
 
 def _load(table: Table, columns: Sequence[Column]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing import Pipe
@@ -40,14 +40,16 @@ class Elsewhere:
 
 
 @contextmanager
-def elsewhere(connect: Connect, branch: BranchId, protocol: Protocol, item: int) -> Iterator[Elsewhere]:
-    """Start it, and wait until the marker is written."""
+def elsewhere(
+    connect: Connect, branch: BranchId, protocol: Protocol, item: int, key: Sequence[str] = ()
+) -> Iterator[Elsewhere]:
+    """Start it, and wait until the marker is written. The item is written by that key."""
     ours, theirs = Pipe()
     descriptor = theirs.fileno()
     process = subprocess.Popen([sys.executable, "-c", _COMMAND, str(descriptor)], pass_fds=[descriptor])
     theirs.close()
     try:
-        ours.send((connect, branch, protocol, item))
+        ours.send((connect, branch, protocol, item, key))
         assert ours.poll(2 * DEADLINE_SECONDS), "the other process does not begin"
         yield Elsewhere(branch, ours.recv(), process, ours)
     finally:
@@ -59,10 +61,10 @@ def elsewhere(connect: Connect, branch: BranchId, protocol: Protocol, item: int)
 def work(descriptor: int) -> None:
     """What the other process does: write, then follow orders until it is killed."""
     orders = Connection(descriptor)
-    connect, branch_id, protocol, item = orders.recv()
+    connect, branch_id, protocol, item, key = orders.recv()
     branch = connect().open_branch(branch_id, protocol)
     branch.start()
-    write(branch, items(item))
+    write(branch, items(item), key=key)
     branch.write_marker(1, CHECKSUM)
     orders.send(branch.session)
     while True:

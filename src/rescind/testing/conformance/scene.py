@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -43,9 +43,9 @@ def items(*ids: int) -> pa.RecordBatch:
     return pa.RecordBatch.from_pylist([{"id": n, "name": f"item {n}"} for n in ids], schema=pa.schema(fields))
 
 
-def write(branch: Branch, *batches: pa.RecordBatch, table: Table = ITEMS) -> int:
+def write(branch: Branch, *batches: pa.RecordBatch, table: Table = ITEMS, key: Sequence[str] = ()) -> int:
     """Put the batches into the table, inside the branch; how many rows were written."""
-    writer = branch.writer(table, [column.name for column in table.columns])
+    writer = branch.writer(table, [column.name for column in table.columns], key)
     written = sum(writer.write(batch) for batch in batches)
     writer.close()
     return written

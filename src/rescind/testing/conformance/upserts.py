@@ -13,7 +13,8 @@ from rescind.domain.branch import Protocol
 from rescind.domain.schema import Column, Table, Type
 from rescind.errors import ConstraintViolated, TargetRefused, UnknownColumn
 from rescind.targets.target import Branch, Writer
-from rescind.testing.conformance.scene import CHECKSUM, ITEMS, Scene, Suite, items
+from rescind.testing.conformance.elsewhere import elsewhere
+from rescind.testing.conformance.scene import CHECKSUM, ITEMS, Scene, Suite, eventually, items, new_branch, write
 from rescind.testing.conformance.tables import EDGES, EVERY_TYPE, ROWS, comparable, every_type_batch
 
 PARTS = Table(
@@ -172,6 +173,17 @@ class Upserts(Suite):
         branch.close()
         assert there.values(ITEMS.name) == [(1, "item 1"), (2, "item 2"), (3, "item 3")]
         assert there.fresh().catalog().tables() == [ITEMS.name]
+
+    def test_case_c20_a_worker_that_is_killed_in_an_upsert_leaves_the_old_rows(self, scene: Scene) -> None:
+        branch = scene.begin()
+        write(branch, named((1, "old"), (2, "old")))
+        finish(branch, 2)
+        with elsewhere(scene.connect, new_branch(), Protocol.one_phase, item=1, key=["id"]) as other:
+            other.kill()
+            target = scene.fresh()
+            eventually(lambda: target.end_session(other.session), "the session is gone")
+        assert scene.values(ITEMS.name) == [(1, "old"), (2, "old")]
+        assert scene.fresh().catalog().tables() == [ITEMS.name]
 
     def test_a_row_without_a_key_is_refused_and_named(self, there: Scene) -> None:
         branch = there.begin()

@@ -29,6 +29,7 @@ class Session:
     branch: BranchId | None = None
     failed: bool = False  #: a statement failed: as on PostgreSQL, PREPARE and COMMIT now roll back silently
     cancelled: bool = False
+    waiting: bool = False  #: for a lock
     landing: bool = False
     alive: bool = True
 
@@ -96,6 +97,11 @@ class Database:
                 return False
             self.disconnect(session)
             return True
+
+    def blocked(self, identity: str) -> str | None:
+        with self.changed:
+            session = self.find(identity)
+            return "a lock that another session holds" if session is not None and session.waiting else None
 
     def cancel(self, identity: str) -> None:
         with self.changed:
@@ -289,14 +295,18 @@ class Database:
     ) -> None:
         """Wait while others hold what is needed; cancelled, ended or too late is a Refusal."""
         deadline = time.monotonic() + (self.lock_seconds if seconds is None else seconds + 1)
-        while blocked():
-            if not session.alive:
-                raise Refusal(Kind.unavailable, "The session was ended.")
-            if session.cancelled:
-                raise Refusal(Kind.cancelled, "The statement was cancelled.")
-            if time.monotonic() > deadline:
-                raise late or Refusal(Kind.conflict, "Another transaction holds the lock for too long.")
-            self.changed.wait(0.05)
+        try:
+            while blocked():
+                if not session.alive:
+                    raise Refusal(Kind.unavailable, "The session was ended.")
+                if session.cancelled:
+                    raise Refusal(Kind.cancelled, "The statement was cancelled.")
+                if time.monotonic() > deadline:
+                    raise late or Refusal(Kind.conflict, "Another transaction holds the lock for too long.")
+                session.waiting = seconds is None
+                self.changed.wait(0.05)
+        finally:
+            session.waiting = False
 
     def _apply(self, changes: Changes) -> None:
         self.tables.update(changes.created)

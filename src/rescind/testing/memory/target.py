@@ -79,6 +79,10 @@ class MemoryTarget:
     def left_to_undo(self, session: str) -> int | None:
         return None  # a rollback takes no time
 
+    def blocked(self, session: str) -> str | None:
+        found: str | None = ask(self._address, "blocked", session)
+        return found
+
     def undo_table(self, name: str, branch: BranchId) -> None:
         ask(self._address, "undo_table", name, branch)
 
