@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
@@ -16,10 +16,11 @@ P = TypeVar("P")
 R = TypeVar("R")
 
 
-def in_order(pieces: Iterator[P], work: Callable[[P], R], check: Callable[[], None]) -> Iterator[R]:
+def in_order(pieces: Iterator[P], work: Callable[[P], R], check: Callable[[], None]) -> Generator[R, None, None]:
     """`work` of each piece. `check` is called for each piece and while one is waited for, and may raise.
 
-    What `work` raises is raised when its turn comes, and ends all.
+    What `work` raises is raised when its turn comes, and ends all. Whoever leaves before the end closes it: no thread
+    is left then.
     """
     pending: deque[Future[R]] = deque()
     with ThreadPoolExecutor(_THREADS, "reader") as pool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
@@ -29,7 +29,7 @@ from rescind.tasks import rejecting
 from rescind.tasks.matching import AS_NAMED, Fields, Names, agreed, fields, made, match
 from rescind.tasks.rejecting import MostRejects, Rejects
 from rescind.tasks.transactional import Spread, Transaction, UploadId, Writers, transactional
-from rescind.tasks.writing import Refused
+from rescind.tasks.writing import Refused, encoded_ahead
 
 MOST_WRITERS = 16
 ONE_WRITER = Writers(1)
@@ -161,9 +161,10 @@ def _write(tx: Transaction, reader: Reader, tables: Mapping[str, Table], given: 
             for target, table in tables.items()
         ]
         try:
-            for rows in given.rows:
-                for writer in writing:
-                    writer.write(rows.batch, rows.records)
+            ahead = stack.enter_context(closing(encoded_ahead(given.rows, writing, tx.check)))
+            for rows, encoded in ahead:
+                for writer, form in zip(writing, encoded, strict=True):
+                    writer.write(rows.batch, rows.records, form)
                 tx.progress(bytes=reader.bytes_read)
             for writer in writing:
                 writer.close()

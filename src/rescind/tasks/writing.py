@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from typing import TypeAlias
 
 import numpy as np
@@ -13,6 +14,9 @@ import pyarrow as pa
 from rescind import failpoints
 from rescind.domain.schema import Table
 from rescind.errors import ConstraintViolated
+from rescind.readers.pipeline import in_order
+from rescind.readers.reader import Rows
+from rescind.targets.ahead import Encoded, EncodesAhead
 from rescind.targets.target import Writer
 from rescind.transaction.work import Work
 
@@ -48,23 +52,35 @@ class TableWriter:
         self._given = 0
         self._numbers = work.numbers(target)
         self._writers = {number: work.begun(number).writer(table, columns, key) for number in self._numbers}
+        self._first = self._writers[self._numbers[0]]
         self._pool = ThreadPoolExecutor(len(self._numbers), "writer") if len(self._numbers) > 1 else None
         self._busy: dict[Future[int], int] = {}
 
-    def write(self, batch: pa.RecordBatch, records: Records | None = None) -> None:
+    @property
+    def encodes_ahead(self) -> bool:
+        """Whether `encode` can be called. Of rows that are left out one by one the pieces are known at their turn."""
+        return self._refused is None and isinstance(self._first, EncodesAhead)
+
+    def encode(self, rows: Rows) -> Encoded:
+        """The rows as `write` would encode them; any thread may call it. Raises ConstraintViolated as `write` does."""
+        assert isinstance(self._first, EncodesAhead)
+        with _by_record(rows.records):
+            return self._first.encode(rows.batch)
+
+    def write(self, batch: pa.RecordBatch, records: Records | None = None, encoded: Encoded | None = None) -> None:
         """Append the rows. Raises Stopped when a stop was asked for, ConstraintViolated for a bad row.
 
         `records` are their numbers, where they have some; otherwise they count from 1, over all rows that were given
-        to this writer. ConstraintViolated.row is the number less 1.
+        to this writer. ConstraintViolated.row is the number less 1. `encoded` is what `encode` made of the rows.
         """
         self._control.check()
         first, self._given = self._given, self._given + batch.num_rows
         numbers = np.arange(first + 1, self._given + 1) if records is None else records
         if self._pool is None:
-            self._done(self._numbers[0], self._put(self._writers[self._numbers[0]], batch, numbers))
+            self._done(self._numbers[0], self._put(self._writers[self._numbers[0]], batch, numbers, encoded))
         else:
             number = self._free()
-            self._busy[self._pool.submit(self._put, self._writers[number], batch, numbers)] = number
+            self._busy[self._pool.submit(self._put, self._writers[number], batch, numbers, encoded)] = number
         failpoints.hit("branch.mid_data")
 
     def close(self) -> None:
@@ -106,15 +122,13 @@ class TableWriter:
     def _done(self, number: int, rows: int) -> None:
         self._told(rows, number)
 
-    def _put(self, writer: Writer, batch: pa.RecordBatch, records: Records) -> int:
+    def _put(self, writer: Writer, batch: pa.RecordBatch, records: Records, encoded: Encoded | None) -> int:
         if self._refused is not None:
             return self._put_what_fits(writer, batch, records, self._refused)
-        try:
+        with _by_record(records):
+            if encoded is not None and isinstance(writer, EncodesAhead):
+                return writer.send(encoded)
             return writer.write(batch)
-        except ConstraintViolated as error:
-            if error.row is None:
-                raise
-            raise ConstraintViolated(str(error), int(records[error.row]) - 1) from error.__cause__
 
     def _put_what_fits(self, writer: Writer, batch: pa.RecordBatch, records: Records, refused: Refused) -> int:
         """A piece that is refused leaves nothing behind; what comes before its bad row is written by itself.
@@ -138,3 +152,28 @@ class TableWriter:
             else:
                 at, size = at + piece.num_rows, size * 2
         return written
+
+
+def encoded_ahead(
+    found: Iterator[Rows], writers: Sequence[TableWriter], check: Callable[[], None]
+) -> Generator[tuple[Rows, Sequence[Encoded | None]], None, None]:
+    """The rows, each with what every writer has encoded of it: by threads, while those before are being written.
+
+    Errors come in the rows' order, and few of the rows are in memory at a time. To be closed, as `in_order`. `check` is
+    called at least every 250 ms and may raise. Where a writer cannot do that each of the rows is read at its turn.
+    """
+    if all(writer.encodes_ahead for writer in writers):
+        yield from in_order(found, lambda rows: (rows, [writer.encode(rows) for writer in writers]), check)
+    else:
+        yield from ((rows, [None] * len(writers)) for rows in found)
+
+
+@contextmanager
+def _by_record(records: Records) -> Iterator[None]:
+    """ConstraintViolated with the number of the record less 1 in place of the row's."""
+    try:
+        yield
+    except ConstraintViolated as error:
+        if error.row is None:
+            raise
+        raise ConstraintViolated(str(error), int(records[error.row]) - 1) from error.__cause__

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 
 import psycopg
@@ -12,6 +12,7 @@ import pyarrow as pa
 from rescind.domain.limits import violation
 from rescind.domain.schema import Column
 from rescind.errors import ConstraintViolated, RescindError
+from rescind.targets.ahead import Encoded
 from rescind.targets.postgresql import arrow, binary
 from rescind.targets.postgresql.failures import known, translation
 from rescind.targets.postgresql.relations import Cursor
@@ -49,13 +50,28 @@ class PostgreSQLWriter:
         Whatever is raised, no row of the batch is left: a function that hides the error and goes on would
         otherwise commit rows that nobody counted.
         """
-        batch = batch.select(self._names)
-        self._check(batch)
+        batch = self._checked(batch)
+        return self._put(batch, *self._encoded(batch))
+
+    def encode(self, batch: pa.RecordBatch) -> Encoded:
+        """See EncodesAhead."""
+        batch = self._checked(batch)
+        form, pieces = self._encoded(batch)
+        return Encoded(batch, (form, tuple(pieces)))
+
+    def send(self, rows: Encoded) -> int:
+        """See EncodesAhead."""
+        return self._put(rows.batch, *rows.form)
+
+    def close(self) -> None:
+        """Nothing is kept back: every write is in the transaction when it returns."""
+
+    def _put(self, batch: pa.RecordBatch, form: str, pieces: Iterable[bytes]) -> int:
         if not batch.num_rows:
             return 0
         with self._own() as cursor, savepoint(cursor, _BATCH):
             try:
-                self._send(cursor, batch)
+                self._copy_in(cursor, form, pieces)
             except psycopg.Error as error:
                 raise self._reason(error, batch) from error
             if cursor.rowcount != batch.num_rows:
@@ -63,17 +79,16 @@ class PostgreSQLWriter:
                 raise ConstraintViolated(text)
         return batch.num_rows
 
-    def close(self) -> None:
-        """Nothing is kept back: every write is in the transaction when it returns."""
-
-    def _check(self, batch: pa.RecordBatch) -> None:
+    def _checked(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        """The writer's columns of it. Raises ConstraintViolated."""
+        batch = batch.select(self._names)
         found = [v for v in map(violation, self._columns, batch.columns) if v is not None]
         if found:
             first = min(found, key=lambda v: v.row)
             raise ConstraintViolated(f"Row {first.row + 1} of the batch, {first}.", first.row)
+        return batch
 
-    def _send(self, cursor: Cursor, batch: pa.RecordBatch) -> None:
-        form, pieces = self._encoded(batch)
+    def _copy_in(self, cursor: Cursor, form: str, pieces: Iterable[bytes]) -> None:
         with cursor.copy(f"{self._copy} (FORMAT {form}, ENCODING 'UTF8')") as copy:
             for piece in pieces:
                 self._go_on()  # the server sees a cancel only when it has the next piece
