@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import psutil
 import pytest
+import structlog
 from hypothesis import settings
 
 from rescind import failpoints
@@ -36,6 +37,13 @@ def disarmed() -> Iterator[None]:
     """A failpoint that one test arms never acts in another."""
     yield
     failpoints.disarm()
+
+
+@pytest.fixture(autouse=True)
+def log_of_its_own() -> Iterator[None]:
+    """A command that a test runs has the log go to that test's standard error, which is closed after it."""
+    yield
+    structlog.reset_defaults()
 
 
 @pytest.fixture(scope="session", autouse=True)

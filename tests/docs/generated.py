@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 
-from pydantic import AliasChoices
+from pydantic import AliasChoices, BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 
 from rescind.domain.states import DONE, TRANSITIONS, State
+from rescind.readers import media
+from rescind.readers.options import OPTIONS_OF, Format, Options
 from rescind.settings import Settings
 from rescind.targets import marker
 from rescind.targets.mysql import preflight
+from rescind.tasks.load import How
+from rescind.tasks.matching import Fields
 
 DOCS = Path(__file__).parents[2] / "docs"
 
@@ -53,6 +58,38 @@ def marker_postgresql() -> str:
     return _sql(table, index, "GRANT SELECT, INSERT, DELETE ON rescind_marker TO rescind")
 
 
+def formats_table() -> str:
+    """Every format: how it is called, and which options it has."""
+    rows = [
+        f"| {media.NAMES[format_].removeprefix('a ')} | `{format_}` | {_code(_endings(format_))} | "
+        f"`{media.media_type(format_)}` | {_code(_options(format_))} |"
+        for format_ in Format
+    ]
+    return "\n".join(["| file | `--format` | names end in | Content-Type | options |", "|---|---|---|---|---|", *rows])
+
+
+def _endings(format_: Format) -> Iterable[str]:
+    return (ending for ending, found in media.SUFFIXES.items() if found is format_)
+
+
+def _options(format_: Format) -> Iterable[str]:
+    return (name for name in Options.model_fields if name in OPTIONS_OF.get(format_, ()))
+
+
+def _code(words: Iterable[str]) -> str:
+    return ", ".join(f"`{word}`" for word in words)
+
+
+def options_table(model: type[BaseModel]) -> str:
+    """Options of a load, with the words that describe them everywhere."""
+    rows = [f"| `{_flag(name)}` | {field.description} |" for name, field in model.model_fields.items()]
+    return "\n".join(["| option | meaning |", "|---|---|", *rows])
+
+
+def _flag(name: str) -> str:
+    return "--no-header" if name == "header" else f"--{name.replace('_', '-')}"
+
+
 def _sql(*statements: str) -> str:
     lines = "\n".join(f"{statement.strip()};" for statement in statements).expandtabs(4).splitlines()
     return "\n".join(["```sql", *(line.rstrip() for line in lines), "```"])
@@ -75,6 +112,10 @@ PARTS: dict[str, tuple[Path, Callable[[], str]]] = {
     "states-diagram": (DOCS / "protocol.md", states_diagram),
     "states-table": (DOCS / "protocol.md", states_table),
     "settings": (DOCS / "settings.md", settings_table),
+    "formats": (DOCS / "loading.md", formats_table),
+    "reading-options": (DOCS / "loading.md", partial(options_table, Options)),
+    "mapping-options": (DOCS / "loading.md", partial(options_table, Fields)),
+    "writing-options": (DOCS / "loading.md", partial(options_table, How)),
     "marker-mysql": (DOCS / "operating.md", marker_mysql),
     "marker-postgresql": (DOCS / "operating.md", marker_postgresql),
 }
@@ -83,8 +124,8 @@ PARTS: dict[str, tuple[Path, Callable[[], str]]] = {
 def filled(part: str) -> str:
     """The page with that part made anew."""
     page, make = PARTS[part]
-    marks = re.compile(rf"(<!-- made from the code: {part} -->\n).*?(\n<!-- end -->)", re.DOTALL)
-    text, found = marks.subn(lambda match: f"{match[1]}{make()}{match[2]}", page.read_text())
+    marks = re.compile(rf"(<!-- made from the code: {part} -->\n).*?(<!-- end -->)", re.DOTALL)
+    text, found = marks.subn(lambda match: f"{match[1]}{make()}\n{match[2]}", page.read_text())
     assert found == 1, f"{page} has no place for {part}"
     return text
 

@@ -12,7 +12,6 @@ from typing import Any
 
 import psycopg
 import pytest
-import structlog
 from sqlalchemy import delete
 from tests.integration.test_several_databases import TABLE, run
 from tests.support.ledgers import SERVERS
@@ -36,10 +35,7 @@ class Home:
     def say(self, *arguments: str, code: int = 0) -> str:
         """What the command prints."""
         self.capsys.readouterr()
-        try:
-            assert main([*arguments]) == code, self.capsys.readouterr().err
-        finally:
-            structlog.reset_defaults()  # the log went to this test's standard error, which is gone after it
+        assert main([*arguments]) == code, self.capsys.readouterr().err
         said = self.capsys.readouterr()
         return said.out if code == 0 else said.err
 

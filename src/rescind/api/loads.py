@@ -50,7 +50,11 @@ class LoadQuery(TermsQuery, ReadingQuery, How, Fields):
 @blueprint.output(schemas.TaskDocument, 202)
 @blueprint.doc(responses=problems(400, 404, 409, 411, 413, 415, 422, 507))
 def load(table: str, query: LoadQuery) -> Response:
-    """Load a CSV file, plain or gzip, into a table: the body itself, or the part `file` of a form."""
+    """Load a file into a table: the body itself, or the part `file` of a form.
+
+    CSV, TSV, NDJSON or a JSON array, plain or in gzip, zstd, bzip2 or xz; Parquet, Arrow IPC, XLSX or ODS. The content
+    tells which it is, whatever the Content-Type says.
+    """
     wanted = query.wanted()
     if HEADER not in request.headers:  # with a key, the first request's answer counts, whatever came after it
         # Before the bytes travel.

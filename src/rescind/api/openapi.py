@@ -10,6 +10,8 @@ from pydantic import BaseModel
 
 from rescind.api import idempotency, schemas
 from rescind.api.problems import MEDIA_TYPE
+from rescind.readers import media
+from rescind.readers.options import Format
 from rescind.tasks.registry import TaskRegistry
 
 _PROBLEM = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
@@ -132,7 +134,7 @@ def _add_accepted_headers(operation: dict[str, Any]) -> None:
 def _add_file_bodies(spec: dict[str, Any]) -> None:
     file = {"type": "string", "contentMediaType": "application/octet-stream"}
     form = {"type": "object", "properties": {"file": file}, "required": ["file"], "additionalProperties": False}
-    types: Iterable[str] = ("text/csv", "application/gzip", "application/octet-stream")
+    types: Iterable[str] = (*map(media.media_type, Format), *media.ANY_TYPES)
     loaded = {name: {"schema": file} for name in types} | {"multipart/form-data": {"schema": form}}
     spec["paths"]["/v1/tables/{table}/rows"]["post"]["requestBody"] = {"required": True, "content": loaded}
     # Whatever the bytes are they are kept: nothing is wrong with any, so no type is named.

@@ -107,7 +107,9 @@ def _check_type(media_type: str, charset: str) -> None:
             "curl -H 'Content-Type: text/csv'."
         )
     if charset.lower() not in CHARSETS:
-        raise UnsupportedMediaType(f"The charset {charset} cannot be read; send the file in UTF-8.")
+        raise UnsupportedMediaType(
+            f"The charset {charset} is not taken from the Content-Type; say encoding={charset} instead."
+        )
 
 
 def _declared_digest() -> str | None:

@@ -14,7 +14,7 @@ from rescind.api.inspection import inspection_document
 from rescind.cli import report
 from rescind.cli.exits import Exit, Failure
 from rescind.cli.options import Json
-from rescind.cli.reading import Reading
+from rescind.cli.reading import Reading, arguments
 from rescind.readers.evidence import Evidence
 from rescind.readers.header import DELIMITERS
 from rescind.readers.inspect import Inspection
@@ -63,8 +63,8 @@ def _print(file: Path, found: Inspection) -> None:
     if found.rejected:
         print(f"\n{found.rejected:,} of the records are no rows of such a table:")
         print("\n".join(f"  {reject}" for reject in found.rejects))
-    if not found.options.chosen:
-        print(f"\nLoad it with: rescind load {shlex.quote(str(file))} --into {shlex.quote(found.table)} --create")
+    command = ["rescind", "load", str(file), "--into", found.table, "--create", *arguments(found.options)]
+    print(f"\nLoad it with: {shlex.join(command)}")
 
 
 def _head(file: Path, found: Inspection) -> str:

@@ -9,7 +9,7 @@ from cyclopts import Parameter
 from pydantic import BaseModel, ValidationError
 
 from rescind.cli.exits import Exit, Failure
-from rescind.readers.options import Format, Options
+from rescind.readers.options import COMMA, Format, Options
 
 
 def help_of(model: type[BaseModel], field: str) -> str:
@@ -19,6 +19,20 @@ def help_of(model: type[BaseModel], field: str) -> str:
 
 def _help(option: str) -> str:
     return help_of(Options, option)
+
+
+def arguments(options: Options) -> list[str]:
+    """What says these options to a command: the inverse of `Reading`."""
+    said = options.model_dump(mode="json", exclude_defaults=True)
+    header = [] if said.pop("header", True) else ["--no-header"]
+    return header + [part for name, value in said.items() for part in _argument(name.replace("_", "-"), value)]
+
+
+def _argument(name: str, value: str | list[str]) -> list[str]:
+    text = value if isinstance(value, str) else COMMA.join(value)
+    if text == "\t":
+        text = "tab"
+    return [f"--{name}={text}"] if text.startswith("-") else [f"--{name}", text]
 
 
 @Parameter(name="*")

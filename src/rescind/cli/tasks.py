@@ -98,7 +98,7 @@ def rejects(task_id: TaskId, /, *, access: Access = HERE) -> int:
     for reject in found["rejects"]:
         print(report.reject_line(reject))
     if found["total"] > len(found["rejects"]):
-        print(f"… {found['total']:,} in all; the first {len(found['rejects']):,} were kept")
+        print(f"… {found['total']:,} in all; these are the first {len(found['rejects']):,}")
     if not found["total"]:
         print("No rows were rejected.")
     return Exit.done

@@ -42,7 +42,7 @@ def test_openapi_is_3_1_and_knows_the_tasks(service: Service) -> None:
     document = service.client.get("/openapi.json").json()
     assert document["openapi"].startswith("3.1")
     alternatives = document["components"]["schemas"]["TaskRequest"]["oneOf"]
-    assert {a["properties"]["task"]["const"] for a in alternatives} == {"load", "generate", "clear"}
+    assert {a["properties"]["task"]["const"] for a in alternatives} == {"load", "generate", "clear", "export"}
     assert document["components"]["schemas"]["Arguments.generate"]["properties"]["rows"]["minimum"] == 1
 
 

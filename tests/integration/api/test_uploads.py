@@ -149,11 +149,12 @@ def test_case_04_rejects_as_json_and_csv(service: Service) -> None:
 @pytest.mark.parametrize(
     "query",
     [
-        *("target=x", "targets=x", "committed=auto", "dry=true", "mode=append", "key=a", "columns=a", "on_error=skip"),
-        *("max_rejects=1", "null=NA", "format=csv", "writers=2", "anything=1", "create=maybe", "create=1", "create="),
+        *("target=x", "targets=x", "committed=auto", "dry=true", "mode=merge", "key=a", "index=a", "columns=c:a"),
+        *("ignore=c", "on_error=ignore", "max_rejects=1", "format=pdf", "delimiter=ab", "sheet=x", "writers=2"),
+        *("anything=1", "create=maybe", "create=1", "create="),
     ],
 )
-def test_parameters_that_are_not_known_are_named(service: Service, query: str) -> None:
+def test_parameters_that_are_not_known_or_cannot_be_are_named(service: Service, query: str) -> None:
     service.sql(TABLE)
     answer = load(service, f"t/rows?{query}", FILE)
     assert answer.status_code == 422

@@ -7,10 +7,13 @@ import json
 from pathlib import Path
 
 import pytest
+from cyclopts import App
 
 from rescind.cli.main import main
-from rescind.cli.reading import Reading
-from rescind.readers.options import Options
+from rescind.cli.reading import Reading, arguments
+from rescind.readers.options import Format, Options
+
+NOTHING_SAID = Reading()
 
 GERMAN = "Datum;Betrag;Name\n31.01.2024;1234,50;Müller\n01.02.2024;-2,5;\n"
 
@@ -39,7 +42,7 @@ def test_a_person_is_told_what_a_file_holds_and_why(tmp_path: Path, capsys: pyte
     assert ["id", "text", "0", "record", "3", "is", "no", "integer,", "real:", "x;"] in [line[:10] for line in lines]
     assert ["price", "real", "1", "record", "1:", "2.5"] in lines
     assert ["2", "NULL"] in lines
-    assert f"rescind load '{file}' --into my_file --create" in printed
+    assert f"rescind load '{file}' --into my_file --create\n" in printed
 
 
 def test_what_a_file_needs_is_proposed(german: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -49,6 +52,36 @@ def test_what_a_file_needs_is_proposed(german: Path, capsys: pytest.CaptureFixtu
     assert "decimal=,:" in printed
     assert "date_format=%d.%m.%Y:" in printed
     assert "2024-01-31  1234.5  Müller" in printed
+
+
+def test_the_command_that_loads_it_says_all_that_it_needs(german: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["inspect", str(german), "--encoding", "windows-1252"]) == 0
+    line = capsys.readouterr().out.splitlines()[-1]
+    assert line.endswith(
+        "--into 'umsätze' --create --delimiter ';' --decimal , --date-format %d.%m.%Y --encoding windows-1252"
+    )
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        Options(header=False, delimiter="\t", quote="", null=("", "-", "n/a")),
+        Options(format=Format.csv, delimiter="-", quote="'", null=("-",), encoding="utf-16"),
+        Options(format=Format.xlsx, sheet="--json"),
+        Options(decimal=",", date_format="%d.%m.%Y %H:%M"),
+        Options(),
+    ],
+)
+def test_options_are_said_so_that_a_command_reads_the_same(options: Options) -> None:
+    heard: list[Options] = []
+    app = App(result_action="return_value")
+
+    @app.default
+    def _(reading: Reading = NOTHING_SAID) -> None:
+        heard.append(reading.options())
+
+    app(arguments(options), exit_on_error=False)
+    assert heard == [options]
 
 
 def test_as_json(german: Path, capsys: pytest.CaptureFixture[str]) -> None:
