@@ -243,14 +243,15 @@ def test_a_savepoint_that_is_lost_is_the_end_of_the_branch(
     sql(USERS)
     branch = begin()
     writer = branch.writer(target.catalog().table("v"), ["id", "mail"], key)
-    found = writer._put_all
+    put = writer._put
 
-    def losing(batch: pa.RecordBatch) -> ConstraintViolated | None:
-        refused = found(batch)
-        run(branch._connection, "RELEASE SAVEPOINT rescind_batch")
+    def losing(*rows: Any) -> ConstraintViolated | None:
+        refused = put(*rows)
+        if refused is not None:
+            run(branch._connection, "RELEASE SAVEPOINT rescind_batch")
         return refused
 
-    monkeypatch.setattr(writer, "_put_all", losing)
+    monkeypatch.setattr(writer, "_put", losing)
     with pytest.raises(Exception, match="1305"):
         writer.write(pa.RecordBatch.from_pydict({"id": [1, 2], "mail": ["x", "x"]}))
     with pytest.raises(TransactionBroken):
