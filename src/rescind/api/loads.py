@@ -53,7 +53,7 @@ def load(table: str, query: LoadQuery) -> Response:
     """Load a file into a table: the body itself, or the part `file` of a form.
 
     CSV, TSV, NDJSON or a JSON array, plain or in gzip, zstd, bzip2 or xz; Parquet, Arrow IPC, XLSX or ODS. The content
-    tells which it is, whatever the Content-Type says.
+    tells which it is, and where it leaves that open the Content-Type does.
     """
     wanted = query.wanted()
     if HEADER not in request.headers:  # with a key, the first request's answer counts, whatever came after it
