@@ -3,6 +3,9 @@
 PYTHON ?= python3
 VENV ?= .venv
 RUNS ?= 10000
+ROWS ?= 5000000
+ROUNDS ?= 5
+PEERS ?= .venv-peers
 TESTS ?= tests
 
 PY := $(VENV)/bin/python
@@ -11,7 +14,7 @@ STAMP := $(VENV)/.locked
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo up services test crash lint docs format spec bench-quick bench-servers lock clean spin-and-gcc
+.PHONY: help setup demo up services test crash lint docs format spec bench bench-quick bench-servers lock clean spin-and-gcc
 
 help:  ## list the targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
@@ -52,20 +55,33 @@ format: setup  ## let ruff format and fix what it can
 spec: spin-and-gcc  ## check the models of the protocol and their mutants
 	@$(PYTHON) spec/check.py
 
+bench: setup $(PEERS)/.locked  ## Rescind beside own clients and others, for docs/benchmarks.md (ROWS=200000 ROUNDS=1)
+	@ROWS=$(ROWS) ROUNDS=$(ROUNDS) PEERS_PYTHON=$(PEERS)/bin/python $(PY) -m bench.peers
+
 bench-quick: setup  ## measure speed and memory, paired within one run
 	@$(PY) -m bench.quick
 
 bench-servers: setup  ## the same on MariaDB and PostgreSQL: commits, recovery, stops, loads (FIGURES=stops for some)
 	@$(PY) -m bench.servers $(FIGURES)
 
+COMPILE := uv pip compile --universal --python-version 3.11 --generate-hashes \
+  --no-strip-extras --no-emit-index-url --no-header --no-annotate --quiet
+
 lock:  ## make requirements.lock anew from pyproject.toml (needs uv)
 	@command -v uv >/dev/null || { echo "make lock: uv is needed; see https://docs.astral.sh/uv" >&2; exit 1; }
-	uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes \
-	  --no-strip-extras --no-emit-index-url --no-header --no-annotate --quiet -o requirements.lock
+	$(COMPILE) pyproject.toml --extra dev -o requirements.lock
+	$(COMPILE) bench/requirements-peers.in -o bench/requirements-peers.lock
 
 clean:  ## take away everything that is not in git but the data of `make up`
-	rm -rf $(VENV) .rescind-demo .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist
+	rm -rf $(VENV) $(PEERS) .rescind-demo .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(PEERS)/.locked: bench/requirements-peers.lock
+	@echo "Setting up $(PEERS) (a minute or two) …"
+	@test -x $(PEERS)/bin/python || $(PYTHON) -m venv $(PEERS)
+	@$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check --no-input --root-user-action=ignore \
+	  --require-hashes -r bench/requirements-peers.lock
+	@touch $@
 
 $(STAMP): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

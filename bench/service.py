@@ -18,6 +18,7 @@ import httpx2
 import psutil
 
 MIB = 1024**2
+MEDIA_TYPES = {".csv": "text/csv", ".gz": "text/csv", ".parquet": "application/vnd.apache.parquet"}
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ class Service:
 
     def upload(self, table: str, file: Path, **query: str) -> str:
         with file.open("rb") as content:
-            headers = {"Content-Type": "text/csv", "Content-Length": str(file.stat().st_size)}
+            headers = {"Content-Type": MEDIA_TYPES[file.suffix], "Content-Length": str(file.stat().st_size)}
             answer = self.http.post(f"/v1/tables/{table}/rows", content=content, headers=headers, params=query)
         answer.raise_for_status()
         return str(answer.json()["id"])
