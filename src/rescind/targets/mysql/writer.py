@@ -10,9 +10,9 @@ should the savepoint be gone for any other reason, going back to it fails, and t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from typing import Any
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 import pymysql
@@ -22,9 +22,11 @@ from rescind.domain.limits import violation
 from rescind.domain.schema import Column, Table, Type
 from rescind.errors import ConstraintViolated, TargetError
 from rescind.targets import keys
+from rescind.targets.ahead import Encoded
 from rescind.targets.mysql import encode, upsert
 from rescind.targets.mysql.columns import exact, loses_spaces
 from rescind.targets.mysql.connection import Connection, Loaded
+from rescind.targets.mysql.encode import Rows
 from rescind.targets.mysql.failures import LOAD_DISABLED, UNSAFE_STATEMENT, known, number
 from rescind.targets.mysql.session import run
 from rescind.targets.mysql.sql import quote
@@ -40,6 +42,18 @@ _FORM = r"FIELDS TERMINATED BY '\t' ESCAPED BY '\\' LINES TERMINATED BY '\n'"
 _BATCH, _PART = "rescind_batch", "rescind_part"
 _WARNINGS = "SHOW WARNINGS"
 _TEXTS = (Type.text, Type.json, Type.uuid)
+
+
+class _Part(NamedTuple):
+    """The rows of one statement: where they begin in their batch, and the file for LOAD DATA where that is used."""
+
+    start: int
+    values: list[pa.Array[Any]]
+    file: Rows | None
+
+    @property
+    def rows(self) -> int:
+        return len(self.values[0])
 
 
 class MySQLWriter:
@@ -74,28 +88,45 @@ class MySQLWriter:
 
         Whatever is raised, no row of the batch is left; after ConstraintViolated the branch can go on.
         """
-        with self._own():
-            run(self._connection, f"SAVEPOINT {_BATCH}")
-            refused = self._put_all(batch)
-            if refused is not None:
-                run(self._connection, f"ROLLBACK TO SAVEPOINT {_BATCH}")
-        if refused is not None:
-            raise refused
-        return batch.num_rows
+        return self._sent(batch.num_rows, self._parts(batch))
+
+    def encode(self, batch: pa.RecordBatch) -> Encoded:
+        """See EncodesAhead."""
+        return Encoded(batch, tuple(self._parts(batch)))
+
+    def send(self, rows: Encoded) -> int:
+        """See EncodesAhead."""
+        return self._sent(rows.batch.num_rows, rows.form)
 
     def close(self) -> None:
         """Nothing is kept back: every write is in the transaction when it returns."""
 
-    def _put_all(self, batch: pa.RecordBatch) -> ConstraintViolated | None:
+    def _parts(self, batch: pa.RecordBatch) -> Iterator[_Part]:
+        """The rows of each statement. Raises ConstraintViolated before the first one."""
+        keys.check_values(batch, self._key)
+        arrays = [batch.column(column.name) for column in self._columns]
+        self._look(arrays)
+        for start in range(0, batch.num_rows, ROWS_PER_STATEMENT):
+            values = [_plain(values.slice(start, ROWS_PER_STATEMENT)) for values in arrays]
+            yield _Part(start, values, encode.file(values) if self._bulk else None)
+
+    def _sent(self, count: int, parts: Iterable[_Part]) -> int:
+        """Send so many rows."""
+        with self._own():
+            run(self._connection, f"SAVEPOINT {_BATCH}")
+            refused = self._put_all(parts)
+            if refused is not None:
+                run(self._connection, f"ROLLBACK TO SAVEPOINT {_BATCH}")
+        if refused is not None:
+            raise refused
+        return count
+
+    def _put_all(self, parts: Iterable[_Part]) -> ConstraintViolated | None:
         """Send the rows; the error if one of them is not taken as it is."""
         try:
-            keys.check_values(batch, self._key)
-            arrays = [batch.column(column.name) for column in self._columns]
-            self._look(arrays)
-            for start in range(0, batch.num_rows, ROWS_PER_STATEMENT):
-                part = [_plain(values.slice(start, ROWS_PER_STATEMENT)) for values in arrays]
-                if not self._bulk or not self._by_load(part, start):
-                    self._by_inserts(part, start)
+            for part in parts:
+                if part.file is None or not self._by_load(part, part.file):
+                    self._by_inserts(part)
         except ConstraintViolated as error:
             return error
         return None
@@ -111,56 +142,55 @@ class MySQLWriter:
             row, message = min(found)
             raise ConstraintViolated(message, row)
 
-    def _by_load(self, part: list[pa.Array[Any]], start: int) -> bool:
+    def _by_load(self, part: _Part, file: Rows) -> bool:
         """Load the rows; False where LOAD DATA has been switched off since the server was looked at."""
-        rows = encode.file(part)
+        if not self._bulk:
+            return False
         run(self._connection, f"SAVEPOINT {_PART}")
         try:
-            loaded = self._connection.load(self._load, _chunks(rows.text))
+            loaded = self._connection.load(self._load, _chunks(file.text))
         except pymysql.Error as error:
             if number(error) in LOAD_DISABLED:
                 self._bulk = False
                 return False
             if isinstance(known(error), ConstraintViolated):
-                raise self._refused(part, start) or known(error) or error from error
+                raise self._refused(part) or known(error) or error from error
             raise
-        if loaded != Loaded(len(part[0]), 0):
+        if loaded != Loaded(part.rows, 0):
             told = self._warnings()
-            missing = f"{loaded.rows} of {len(part[0])} rows were taken, with {loaded.warnings} warnings"
-            raise self._refused(part, start) or ConstraintViolated(f"{missing}: {told}.")
+            missing = f"{loaded.rows} of {part.rows} rows were taken, with {loaded.warnings} warnings"
+            raise self._refused(part) or ConstraintViolated(f"{missing}: {told}.")
         return True
 
-    def _by_inserts(self, part: list[pa.Array[Any]], start: int) -> None:
-        rows = encode.values(part)
+    def _by_inserts(self, part: _Part) -> None:
+        rows = encode.values(part.values)
         run(self._connection, f"SAVEPOINT {_PART}")
         for first, last in rows.pieces(min(INSERT_BYTES, self._packet // 2)):
             error = self._put(rows, first, last)
             if error is not None:
-                raise self._refused(part, start) or error from error.__cause__
+                raise self._refused(part) or error from error.__cause__
 
-    def _refused(self, part: list[pa.Array[Any]], start: int) -> TargetError | None:
+    def _refused(self, part: _Part) -> TargetError | None:
         """Which row the server does not take, found with INSERTs, which say it; None where it takes them all.
 
         The rows before the part are there: a row may have been refused because of one of them.
         """
         run(self._connection, f"ROLLBACK TO SAVEPOINT {_PART}")
-        rows = encode.values(part)
+        rows = encode.values(part.values)
         for first, last in rows.pieces(SEARCH_BYTES):
             if self._put(rows, first, last) is None:
                 continue
             for row in range(first, last):
                 error = self._put(rows, row, row + 1)
                 if error is not None:
-                    return ConstraintViolated(str(self._plainly(rows, row, error)), start + row)
+                    return ConstraintViolated(str(self._plainly(rows, row, error)), part.start + row)
         return None
 
-    def _plainly(self, rows: encode.Rows, row: int, error: ConstraintViolated) -> ConstraintViolated:
+    def _plainly(self, rows: Rows, row: int, error: ConstraintViolated) -> ConstraintViolated:
         """The error; of a row that met one with another key, what a plain INSERT says: it names the key of both."""
         return (self._put(rows, row, row + 1, b"") if upsert.met_another(error) else None) or error
 
-    def _put(
-        self, rows: encode.Rows, first: int, last: int, conflict: bytes | None = None
-    ) -> ConstraintViolated | None:
+    def _put(self, rows: Rows, first: int, last: int, conflict: bytes | None = None) -> ConstraintViolated | None:
         """Insert those rows; the error if the server does not take one of them as it is."""
         behind = self._conflict if conflict is None else conflict
         statement = self._insert + bytes(rows.piece(first, last)[:-1]) + behind

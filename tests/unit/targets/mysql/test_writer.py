@@ -282,3 +282,36 @@ def test_a_batch_of_many_statements_arrives_whole(
     branch.write_marker(100, CHECKSUM)
     branch.commit()
     assert sql("SELECT count(*), sum(length(x) = n) FROM v") == [(100, 100)]
+
+
+def test_what_was_encoded_before_load_data_was_switched_off_is_inserted(
+    branch: MySQLBranch, target: MySQLTarget, sql: Sql
+) -> None:
+    writer = branch.writer(target.catalog().table("t"), ["a", "b"])
+    ahead = [writer.encode(pa.RecordBatch.from_pydict({"a": [n], "b": [str(n)]})) for n in (2, 3)]
+    sql("SET GLOBAL local_infile = 0")
+    try:
+        assert [writer.send(rows) for rows in ahead] == [1, 1]
+    finally:
+        sql("SET GLOBAL local_infile = 1")
+    branch.write_marker(2, CHECKSUM)
+    branch.commit()
+    assert sql("SELECT a, b FROM t ORDER BY a") == [(1, "one"), (2, "2"), (3, "3")]
+
+
+def test_a_row_that_does_not_fit_is_found_while_it_is_encoded_and_breaks_nothing(
+    branch: MySQLBranch, target: MySQLTarget
+) -> None:
+    writer = branch.writer(target.catalog().table("t"), ["a", "b"])
+    with pytest.raises(ConstraintViolated) as error:
+        writer.encode(pa.RecordBatch.from_pydict({"a": [2, 3], "b": ["two", "x" * 21]}))
+    assert error.value.row == 1
+    assert writer.write(pa.RecordBatch.from_pydict({"a": [2], "b": ["two"]})) == 1
+
+
+def test_a_duplicate_in_rows_that_were_encoded_before_is_named(branch: MySQLBranch, target: MySQLTarget) -> None:
+    writer = branch.writer(target.catalog().table("t"), ["a", "b"])
+    rows = writer.encode(pa.RecordBatch.from_pydict({"a": [2, 3], "b": ["two", "one"]}))
+    with pytest.raises(ConstraintViolated, match="'one'") as error:
+        writer.send(rows)
+    assert error.value.row == 1
