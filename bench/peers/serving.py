@@ -86,7 +86,7 @@ def bare_per_second(url: str, directory: Path) -> float:
     file.write_bytes(b"")
     environment = os.environ | {"BARE_BROKER": url, "BARE_DONE": str(file), "PYTHONPATH": str(ROOT)}
     argv = [sys.executable, "-m", "celery", "-A", "bench.peers.noop:bare"]
-    worker = subprocess.Popen([*argv, "worker", "-c", "2", "--loglevel", "error"], env=environment)
+    worker = subprocess.Popen([*argv, "--quiet", "worker", "-c", "2", "--loglevel", "error"], env=environment)
     try:
         publish = [sys.executable, "-c", PUBLISH]
         subprocess.run([*publish, "1"], env=environment, check=True)
