@@ -85,6 +85,14 @@ class Settings(BaseSettings):
     hold_seconds: int = Field(
         900, ge=1, le=86_400, description="How long a task with commit=manual is held, if its request does not say."
     )
+    lock_seconds: int = Field(
+        60,
+        ge=1,
+        le=86_400,
+        description="How long a task's statement waits for a lock that somebody else holds on a PostgreSQL, MariaDB or "
+        "MySQL target (an open transaction, an ALTER TABLE, a backup); then the attempt ends, and counts as one of "
+        "three. A stop ends the wait at once.",
+    )
     uploads: Path | None = Field(None, description="Where uploads are kept; without it, in the home.")
     outputs: Path | None = Field(
         None, description="Where files that tasks make are kept; without it, `outputs` beside the uploads."

@@ -198,10 +198,10 @@ def surface(home: Path) -> Iterator[Surface]:
 
 
 @contextmanager
-def real_surface(home: Path, **urls: str) -> Iterator[Surface]:
+def real_surface(home: Path, lock_seconds: int | None = None, /, **urls: str) -> Iterator[Surface]:
     """The same over the databases of those URLs; `default` must be one of them. Their tables are the test's to make."""
     others = {name: SecretStr(url) for name, url in urls.items() if name != "default"}
-    settings = load(home=home, database_url=SecretStr(urls["default"]), targets=others)
+    settings = load(home=home, database_url=SecretStr(urls["default"]), targets=others, lock_seconds=lock_seconds)
     home.mkdir(exist_ok=True)
     bootstrap.migrate(settings)
     core = bootstrap.open_core(settings)

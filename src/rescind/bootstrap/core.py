@@ -72,7 +72,8 @@ def open_core(settings: Settings) -> Core:
         settings.uploads_directory(), ledger, settings.max_upload_bytes, keep_days=settings.upload_days
     )
     registry = TaskRegistry(settings.tasks, settings.max_generate_rows)
-    return Core(settings, ledger, open_targets(settings.target_urls(), settings.two_phase), registry, uploads)
+    targets = open_targets(settings.target_urls(), settings.two_phase, settings.lock_seconds)
+    return Core(settings, ledger, targets, registry, uploads)
 
 
 def connected_celery(settings: Settings, wake: Callable[[str], None] | None = None) -> Celery:

@@ -80,7 +80,7 @@ def _sweep_once(core: Core) -> None:
 def cards(settings: Settings) -> dict[str, Card]:
     """What each target can do, or why it does not say."""
     found: dict[str, Card] = {}
-    with closing(open_targets(settings.target_urls(), settings.two_phase)) as targets:
+    with closing(open_targets(settings.target_urls(), settings.two_phase, settings.lock_seconds)) as targets:
         for name, target in targets.items():
             if name in in_a_missing_home(settings):
                 continue
@@ -94,7 +94,7 @@ def cards(settings: Settings) -> dict[str, Card]:
 def self_test(settings: Settings, target: str) -> Iterator[Step]:
     """Prove two-phase commit on that target's server, step by step."""
     url = settings.target_urls()[target]
-    return selftest.run(lambda: open_targets({target: url}, settings.two_phase)[target])
+    return selftest.run(lambda: open_targets({target: url}, settings.two_phase, settings.lock_seconds)[target])
 
 
 def purge(settings: Settings) -> dict[str, int]:

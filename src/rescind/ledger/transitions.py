@@ -107,6 +107,7 @@ def decide(connection: Connection, task: Task, protocol: Protocol, draft: dict[s
         _t.c.stop_requested == false(),
         protocol=protocol,
         receipt=draft,
+        waiting_for=None,
         phase="committing",
     )
 
@@ -124,6 +125,7 @@ def hold(connection: Connection, task: Task, protocol: Protocol, draft: dict[str
         receipt=draft,
         hold_until=until,
         locks=locks,
+        waiting_for=None,
         worker=None,  # its child is free for other work: whatever comes now is the sweeper's to carry out
         phase="held",
     )
@@ -139,6 +141,7 @@ def commit_held(connection: Connection, task: Task) -> bool:
         State.committing,
         _t.c.stop_requested == false(),
         _t.c.hold_until > clock(connection),
+        waiting_for=None,
         phase="committing",
     )
 
@@ -157,6 +160,7 @@ def take_held_back(connection: Connection, task: Task, broken: Problem | None = 
         *(() if broken else (over,)),
         problem=None if problem is None else problem_document(problem),
         receipt=None,
+        waiting_for=None,
         phase="rolling back",
         detail={} if problem is None else {"code": problem.code, "detail": problem.detail},
     )
@@ -221,6 +225,7 @@ def begin_abort(
         *(() if silent_since is None else (_t.c.beat == silent_since,)),
         errors=_t.c.errors + int(counted),
         losses=_t.c.losses + int(lost),
+        waiting_for=None,
         problem=None if problem is None else problem_document(problem),
         phase="rolling back",
         detail={} if problem is None else {"code": problem.code, "detail": problem.detail},

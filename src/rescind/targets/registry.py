@@ -11,7 +11,7 @@ from sqlalchemy import URL
 
 from rescind.errors import ConfigurationError, TargetUnavailable
 from rescind.targets.sqlite.target import SQLiteTarget
-from rescind.targets.target import Target
+from rescind.targets.target import LOCK_SECONDS, Target
 from rescind.urls import database_url
 
 TwoPhase = Literal["auto", "never"]
@@ -63,15 +63,18 @@ class TargetRegistry(Mapping[str, Target]):
             return False
 
 
-def open_targets(urls: Mapping[str, str], two_phase: TwoPhase = "auto") -> TargetRegistry:
+def open_targets(
+    urls: Mapping[str, str], two_phase: TwoPhase = "auto", lock_seconds: int = LOCK_SECONDS
+) -> TargetRegistry:
     """The targets of those URLs, without connecting. Raises ConfigurationError, which never shows a password.
 
-    `two_phase` is the setting of that name: whether a single MySQL branch is prepared first.
+    `two_phase` is the setting of that name: whether a single MySQL branch is prepared first. `lock_seconds` is that of
+    its name: how long a task's statement waits for a lock. SQLite's one lock is waited for between attempts instead.
     """
-    return TargetRegistry({name: _open(name, url, two_phase) for name, url in urls.items()})
+    return TargetRegistry({name: _open(name, url, two_phase, lock_seconds) for name, url in urls.items()})
 
 
-def _open(name: str, text: str, two_phase: TwoPhase) -> Target:
+def _open(name: str, text: str, two_phase: TwoPhase, lock_seconds: int) -> Target:
     try:
         url = database_url(text)
     except ValueError as error:
@@ -81,11 +84,11 @@ def _open(name: str, text: str, two_phase: TwoPhase) -> Target:
         case "postgresql":
             from rescind.targets.postgresql.target import PostgreSQLTarget  # noqa: PLC0415
 
-            return PostgreSQLTarget(name, _server(name, url))
+            return PostgreSQLTarget(name, _server(name, url), lock_seconds)
         case "mysql":
             from rescind.targets.mysql.target import MySQLTarget  # noqa: PLC0415
 
-            return MySQLTarget(name, _server(name, url), two_phase)
+            return MySQLTarget(name, _server(name, url), two_phase, lock_seconds)
         case _:
             return SQLiteTarget(name, _file(name, url))
 

@@ -47,6 +47,8 @@ from rescind.domain.schema import Table
 from rescind.errors import RescindError
 from rescind.targets.capabilities import Capabilities
 
+LOCK_SECONDS = 60  #: how long a task's statement waits for a lock, where nothing else is said
+
 
 class Writer(Protocol):
     """Puts typed rows into one table, inside the branch."""
@@ -208,6 +210,9 @@ class Target(Protocol):
 
     def left_to_undo(self, session: str) -> int | None:
         """Rows that the session's rollback has still to take back; None where nothing is known of it."""
+
+    def blocked(self, session: str) -> str | None:
+        """Which lock the session's running statement waits for, in words; None where for none, or nothing is known."""
 
     def undo_table(self, name: str, branch: BranchId) -> None:
         """Drop the table if the branch's task made it and, under a write lock, it is empty; else leave it.

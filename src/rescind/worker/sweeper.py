@@ -17,7 +17,7 @@ from rescind import failpoints
 from rescind.domain.states import State
 from rescind.domain.task import Task
 from rescind.errors import BrokerUnavailable, LedgerUnavailable, TargetBusy, TargetUnavailable, Undecided
-from rescind.ledger import tasks, transitions
+from rescind.ledger import branches, tasks, transitions
 from rescind.ledger.engine import Ledger, now
 from rescind.ledger.engine import clock as ledger_clock
 from rescind.scheduling.queue import unannounced
@@ -117,10 +117,26 @@ class Sweeper:
             log.warning("announce.failed", error=str(error))
 
     def sweep_target(self, target: Target, beats: Unchanged, stops: Unchanged) -> None:
-        """Tasks whose first branch is in that target, then its prepared branches."""
+        """Tasks whose first branch is in that target, then its prepared branches, then who waits for a lock there."""
         self.sweep_tasks(lambda task: task.targets[0] == target.name, beats, stops)
         failpoints.hit("sweep.before_orphans")
         self.recovery.sweep_target(target)
+        self.tell_locks(target)
+
+    def tell_locks(self, target: Target) -> None:
+        """Say of every task at work whether it waits for somebody's lock in that target, and no more when it has it."""
+        ledger = self.ledger.identity()[0]
+        with self.ledger.read() as connection:
+            running = tasks.in_states(connection, State.running)
+            found = [(task, branches.of_attempt(connection, task, ledger)) for task in running]
+        for task, registered in found:
+            here = [branch for branch in registered if branch.target == target.name and not branch.ended]
+            lock = next(filter(None, (target.blocked(branch.session) for branch in here)), None)
+            words = f"Target {target.name}:"
+            if lock is not None:
+                self._tell(task, f"{words} it waits for {lock}.")
+            elif (task.waiting_for or "").startswith(words):
+                self._tell(task, None)
 
     def sweep_tasks(self, mine: Callable[[Task], bool], beats: Unchanged, stops: Unchanged) -> None:
         """Take over from workers that are dead, or do not obey a stop. `beats` and `stops` are kept between sweeps."""

@@ -50,6 +50,15 @@ def test_mysql_by_every_spelling_of_its_scheme_and_as_the_setting_says(scheme: s
         targets.close()
 
 
+@pytest.mark.parametrize("scheme", ["mysql", "postgresql"])
+def test_how_long_locks_are_waited_for_is_the_setting(scheme: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[tuple[object, ...]] = []
+    for kind in (MySQLTarget, PostgreSQLTarget):
+        monkeypatch.setattr(kind, "__init__", lambda self, *given: made.append(given))
+    open_targets({"orders": f"{scheme}://user@127.0.0.1:1/db"}, "auto", 7)
+    assert made[0][-1] == 7
+
+
 @pytest.mark.parametrize("scheme", ["oracle", "sqlite3", "postgresqls", "mssql+pyodbc"])
 def test_another_database_is_a_wrong_setting_and_its_password_stays_hidden(scheme: str) -> None:
     with pytest.raises(ConfigurationError, match="postgresql://, postgres://, mysql://, mariadb://") as error:

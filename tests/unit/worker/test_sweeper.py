@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.support.inprocess import InProcess, in_process
+from tests.support.surface import ITEMS, surface
+from tests.support.waiting import until
 
 from rescind import bootstrap, failpoints
+from rescind.domain.branch import BranchId, Protocol
 from rescind.domain.states import State
 from rescind.errors import LedgerUnavailable, TargetRefused, Undecided
 from rescind.ledger import transitions
@@ -69,3 +74,36 @@ def test_what_is_in_the_way_of_one_task_is_told_and_costs_no_other_its_turn(erro
         assert (stumbled.state, other.state) == (State.aborting, State.queued)
         assert stumbled.waiting_for is not None
         assert str(error) in stumbled.waiting_for
+
+
+def test_a_task_that_waits_for_a_lock_says_so_until_it_has_it(tmp_path: Path) -> None:
+    with surface(tmp_path) as s:
+        holder = s.core.targets["default"].open_branch(
+            BranchId("abcdefabcdef", 1, "somebody else", 1, 0), Protocol.one_phase
+        )
+        holder.start()
+        holder.clear_table(ITEMS.name)
+        reached, go_on = threading.Event(), threading.Event()
+
+        def stay() -> None:
+            reached.set()
+            go_on.wait(30)
+
+        failpoints.arm("branch.after_data", stay)
+        task_id = s.accepted()
+
+        def told() -> Any:
+            s.sweep()
+            return s.task(task_id).get("waiting_for")
+
+        with ThreadPoolExecutor(1) as pool:
+            pool.submit(s.work)
+            words = until(told, "it says what it waits for")
+            assert words == "Target default: it waits for a lock that another session holds."
+            holder.rollback()
+            assert reached.wait(30)
+            s.sweep()
+            assert (s.state(task_id), s.task(task_id).get("waiting_for")) == (State.running, None)
+            go_on.set()
+        holder.close()
+        assert s.state(task_id) is State.committed

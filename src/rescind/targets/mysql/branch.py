@@ -24,8 +24,8 @@ from rescind.targets.mysql.preflight import Server
 from rescind.targets.mysql.session import run
 from rescind.targets.mysql.writer import MySQLWriter
 from rescind.targets.statements import StatementGuard
+from rescind.targets.target import LOCK_SECONDS
 
-LOCK_SECONDS = 10  #: how long a statement waits for a row's or a table's lock
 ROLLBACK_SECONDS = 1.0  #: how long `rollback` waits for a rollback; the server goes on with it without us
 
 _HELD = """SELECT trx_rows_locked, trx_tables_locked, trx_rows_modified FROM information_schema.innodb_trx
@@ -37,9 +37,15 @@ class MySQLBranch:
     """A branch: one session, and one XA branch or, where XA cannot be had, one plain transaction."""
 
     def __init__(
-        self, branch: BranchId, protocol: Protocol, arguments: Mapping[str, Any], database: str, server: Server
+        self,
+        branch: BranchId,
+        protocol: Protocol,
+        arguments: Mapping[str, Any],
+        database: str,
+        server: Server,
+        lock_seconds: int = LOCK_SECONDS,
     ) -> None:
-        """Connect. Raises pymysql.Error, TargetRefused."""
+        """Connect; `lock_seconds` is how long a statement waits for a lock. Raises pymysql.Error, TargetRefused."""
         self.id = branch
         self._protocol = protocol
         self._arguments = arguments
@@ -51,7 +57,7 @@ class MySQLBranch:
         self._sql: GuardedConnection | None = None
         self._begun = self._marked = self._prepared = False
         self._broken: str | None = None
-        self._connection = session.open_session(arguments, session.CONTROL_SECONDS, LOCK_SECONDS)
+        self._connection = session.open_session(arguments, session.CONTROL_SECONDS, lock_seconds)
         try:
             self._identity = session.identify(self._connection)
             self._connection.wait_for_ever()  # not before: nobody could cancel a branch that is not open yet

@@ -5,6 +5,7 @@ Numbers begin again when a server starts: a number alone may be the user's own a
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -49,6 +50,9 @@ _STARTED = "SELECT UNIX_TIMESTAMP() - variable_value, @@hostname, @@port FROM {}
 _STATUS = ("information_schema.global_status", "performance_schema.global_status")  #: MariaDB's and MySQL's
 
 _UNDOING = "SELECT trx_state, trx_rows_modified FROM information_schema.innodb_trx WHERE trx_mysql_thread_id = %s"
+
+_STATE = "SELECT state FROM information_schema.processlist WHERE id = %s"
+_WAITING = re.compile(r"Waiting for .*lock.*", re.IGNORECASE)  #: `Waiting for table metadata lock`, `… backup lock`
 
 
 @dataclass(frozen=True)
@@ -172,6 +176,18 @@ def left_to_undo(arguments: Mapping[str, Any], name: str) -> int | None:
             return None
         rows = [row[1] for row in _transactions(connection, session.number) if row[0] == "ROLLING BACK"]
         return int(rows[0]) if rows else None
+
+
+def blocked(arguments: Mapping[str, Any], name: str) -> str | None:
+    """The lock that the session waits for. Its own user sees the session's state, who holds the lock nobody."""
+    session = SessionId.parse(name)
+    with control(arguments) as connection:
+        if not identify(connection).same_server(session):
+            return None
+        if any(state == "LOCK WAIT" for state, _ in _transactions(connection, session.number)):
+            return "a row that another session has locked"
+        states = [state or "" for (state,) in run(connection, _STATE, session.number)]
+        return next(("a table that another session has locked" for s in states if _WAITING.fullmatch(s)), None)
 
 
 def _maria(connection: Connection) -> bool:

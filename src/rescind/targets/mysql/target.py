@@ -24,6 +24,7 @@ from rescind.targets.mysql.connection import Connection
 from rescind.targets.mysql.identity import parse, xid
 from rescind.targets.mysql.preflight import Server
 from rescind.targets.mysql.session import control, open_session, run
+from rescind.targets.target import LOCK_SECONDS
 
 ABSENT_SECONDS = 5.0  #: for how long a server that did not answer is not asked again for its card
 
@@ -31,8 +32,15 @@ ABSENT_SECONDS = 5.0  #: for how long a server that did not answer is not asked 
 class MySQLTarget(marker.Marked):
     """One database. It keeps no connection between two calls but those of open branches."""
 
-    def __init__(self, name: str, url: sa.URL, two_phase: Literal["auto", "never"] = "auto") -> None:
+    def __init__(
+        self,
+        name: str,
+        url: sa.URL,
+        two_phase: Literal["auto", "never"] = "auto",
+        lock_seconds: int = LOCK_SECONDS,
+    ) -> None:
         self.name = name
+        self._lock_seconds = lock_seconds
         self._address = Address.of(name, url)
         self._two_phase = two_phase == "auto"
         self._server: Server | None = None
@@ -71,7 +79,8 @@ class MySQLTarget(marker.Marked):
         if protocol is CommitProtocol.two_phase and not ability:
             raise TargetRefused(f"Target {self.name} commits in one phase only: {ability.reason}")
         with failures.translated():
-            return MySQLBranch(branch, protocol, self._address.arguments, self._address.database, self._known())
+            address, server = self._address, self._known()
+            return MySQLBranch(branch, protocol, address.arguments, address.database, server, self._lock_seconds)
 
     def list_prepared(self, ledger: str) -> list[BranchId]:
         """Of the whole server, whichever database they write to: XA's list is one.
@@ -107,6 +116,10 @@ class MySQLTarget(marker.Marked):
     def left_to_undo(self, session_name: str) -> int | None:
         """From InnoDB's list of transactions, which needs the right PROCESS."""
         return session.left_to_undo(self._address.arguments, session_name)
+
+    def blocked(self, session_name: str) -> str | None:
+        """A table's lock from the list of sessions; a row's from InnoDB's, which needs the right PROCESS."""
+        return session.blocked(self._address.arguments, session_name)
 
     def undo_table(self, name: str, branch: BranchId) -> None:
         """Drop the table if its comment names the branch's task and, under a write lock, it is empty."""

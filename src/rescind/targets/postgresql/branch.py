@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 
 import psycopg
@@ -40,9 +40,15 @@ class PostgreSQLBranch:
     """A branch: one session, one transaction, in one phase or two."""
 
     def __init__(
-        self, branch: BranchId, protocol: Protocol, connection: BranchConnection, session: SessionName
+        self,
+        branch: BranchId,
+        protocol: Protocol,
+        connection: BranchConnection,
+        session: SessionName,
+        settings: Mapping[str, str],
     ) -> None:
         self.id = branch
+        self._settings = settings
         self.session = str(session)
         self._protocol = protocol
         self._connection = connection
@@ -122,7 +128,7 @@ class PostgreSQLBranch:
             cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
             if _number(cursor) != self._transaction:
                 raise TransactionBroken(f"{self.id} is not the transaction that was begun.")
-            settle(cursor)
+            settle(cursor, self._settings)
             # Not by SQLAlchemy's connection, of which the function may have asked for cursors of the server.
             insert = sa.insert(marker.marker).values(marker.values(self.id, MarkerKind.marker, rows, checksum))
             assert self._sql is not None

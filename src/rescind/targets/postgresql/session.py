@@ -25,7 +25,7 @@ CONNECT_SECONDS = 5
 ANSWER_SECONDS = 10.0  #: of a control statement; the server is asked to give up earlier, unless it is frozen
 STATEMENT_SECONDS = 8
 READ_SECONDS = 300.0
-LOCK_SECONDS = 10  #: branches of one task can block each other where no server sees it
+READ_LOCK_SECONDS = 10  #: how long a read waits for a lock
 END_SECONDS = 0.5  #: how long `end` waits for a session to go
 _POLL_SECONDS = 0.01
 CLEAN_UP_SECONDS = 10.0  #: how long a server that takes no sessions is waited for, to learn whether it is the same
@@ -55,8 +55,8 @@ _ALIKE = {
     "idle_session_timeout": "0",
     "transaction_timeout": "0",
 }
-_BRANCH = _ALIKE | {
-    "lock_timeout": f"{LOCK_SECONDS}s",
+_LONG = _ALIKE | {
+    "lock_timeout": f"{READ_LOCK_SECONDS}s",
     "statement_timeout": "0",
     "client_connection_check_interval": "5s",  # else a statement runs on after its client has died
 }
@@ -92,9 +92,14 @@ def parameters(name: str, url: URL) -> dict[str, Any]:
     return _NETWORK | asked | {"client_encoding": "UTF8"}
 
 
-def connect(kind: type[Connection], asked: dict[str, Any]) -> Any:
+def of_branch(lock_seconds: int) -> dict[str, str]:
+    """The settings of a branch, whose statements wait for a lock so long."""
+    return _LONG | {"lock_timeout": f"{lock_seconds}s"}
+
+
+def connect(kind: type[Connection], asked: dict[str, Any], settings: dict[str, str]) -> Any:
     """A connection of that class for a branch, set up. Raises psycopg.Error."""
-    return _connect(kind, asked, _BRANCH)
+    return _connect(kind, asked, settings)
 
 
 def connect_control(asked: dict[str, Any]) -> Connection:
@@ -104,7 +109,7 @@ def connect_control(asked: dict[str, Any]) -> Connection:
 
 def connect_reader(asked: dict[str, Any]) -> Connection:
     """A connection for one long read: READ_SECONDS may pass without a row. Raises psycopg.Error."""
-    connection = _connect(Connection, asked, _BRANCH)
+    connection = _connect(Connection, asked, _LONG)
     connection.patience = READ_SECONDS
     return connection
 
@@ -119,7 +124,7 @@ def _connect(kind: type[Connection], asked: dict[str, Any], settings: dict[str, 
     return connection
 
 
-def settle(cursor: psycopg.Cursor[Any], settings: Mapping[str, str] = _BRANCH) -> None:
+def settle(cursor: psycopg.Cursor[Any], settings: Mapping[str, str]) -> None:
     """Give the session our settings, whatever its statements have set before."""
     cursor.execute("RESET ALL")
     cursor.execute(_APPLY, [list(settings), list(settings.values())])
@@ -200,6 +205,18 @@ def end(control: Connection, session: SessionName) -> bool:
                 return False
             time.sleep(_POLL_SECONDS)
     return True
+
+
+def blocked(control: Connection, session: SessionName) -> str | None:
+    """Who holds the lock that the session waits for. Asked only of one that waits: it costs the server something."""
+    statement = f"""SELECT pg_blocking_pids(pid) FROM pg_stat_activity
+        WHERE pid = %s AND {_STARTED} = %s AND wait_event_type = 'Lock'"""
+    with translated(control=True), _as_login(control) as cursor:
+        found = cursor.execute(statement, [session.pid, session.started]).fetchall()
+    if not found:
+        return None
+    holders = [f"server process {pid}" if pid else "a prepared transaction" for pid in dict.fromkeys(found[0][0])]
+    return f"a lock that {' and '.join(holders)} holds" if holders else "a lock"
 
 
 def _terminated(control: Connection, session: SessionName) -> bool:

@@ -22,6 +22,7 @@ from rescind.targets.postgresql.catalog import PostgreSQLCatalog
 from rescind.targets.postgresql.guard import BranchConnection
 from rescind.targets.postgresql.relations import Cursor
 from rescind.targets.postgresql.sql import literal
+from rescind.targets.target import LOCK_SECONDS
 
 CARD_SECONDS = 30.0  #: how long a card is good: the scheduler asks for it again and again
 _LEFT_OPEN = 1  #: control connections that are kept between two calls
@@ -33,8 +34,9 @@ _PREPARED = "SELECT gid FROM pg_catalog.pg_prepared_xacts WHERE database = curre
 class PostgreSQLTarget(marker.Marked):
     """One database. Beside the branches' it keeps one control connection, which is asked before it is used again."""
 
-    def __init__(self, name: str, url: sa.URL) -> None:
+    def __init__(self, name: str, url: sa.URL, lock_seconds: int = LOCK_SECONDS) -> None:
         self.name = name
+        self._settings = session.of_branch(lock_seconds)
         self._parameters = session.parameters(name, url)
         self._card: tuple[float, Capabilities] | None = None
         self._engine = sa.create_engine(
@@ -77,7 +79,7 @@ class PostgreSQLTarget(marker.Marked):
         """Connect. Raises TargetUnavailable, and TargetRefused for two-phase where nothing can be prepared."""
         with failures.translated(control=True):
             asked = self._parameters | {"application_name": f"rescind {branch.task}"}
-            connection: BranchConnection = session.connect(BranchConnection, asked)
+            connection: BranchConnection = session.connect(BranchConnection, asked, self._settings)
             try:
                 name = session.name_of(connection)
                 preflight.expect_direct(connection, name.pid)
@@ -91,7 +93,7 @@ class PostgreSQLTarget(marker.Marked):
                 raise
         connection.server_runs = partial(session.runs_on, self._parameters, began, lambda: connection.cancelled)
         connection.patience = None  # not before: a server that freezes here could not be cancelled yet
-        return PostgreSQLBranch(branch, protocol, connection, name)
+        return PostgreSQLBranch(branch, protocol, connection, name, self._settings)
 
     def list_prepared(self, ledger: str) -> list[BranchId]:
         """Of this database, on the primary; a branch of another one can only be finished there."""
@@ -121,6 +123,11 @@ class PostgreSQLTarget(marker.Marked):
     def left_to_undo(self, session_name: str) -> int | None:
         """None: what was written is not taken back row by row, but never seen."""
         return None
+
+    def blocked(self, session_name: str) -> str | None:
+        """From the server's list of its processes and of their locks."""
+        with self._control() as connection:
+            return session.blocked(connection, session.SessionName.parse(session_name))
 
     def undo_table(self, name: str, branch: BranchId) -> None:
         """Nothing: a table is made inside the transaction, and is gone with it."""

@@ -99,6 +99,10 @@ class SQLiteTarget(marker.Marked):
         """Nothing is known: a rollback forgets pages of the log, at once."""
         return None
 
+    def blocked(self, session_name: str) -> str | None:
+        """Nothing is known: nobody but its process sees what a connection waits for."""
+        return None
+
     def undo_table(self, name: str, branch: BranchId) -> None:
         """Nothing to do: the table was made inside the transaction and went with it."""
 

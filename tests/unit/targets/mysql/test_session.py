@@ -5,8 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import replace
 
+import pymysql
 import pytest
 from tests.support.servers.mariadb import MariaDB
 from tests.support.waiting import until
@@ -204,6 +206,52 @@ def test_a_lock_that_is_not_given_ends_the_wait(begin: Begin, branch: MySQLBranc
     with pytest.raises(Exception, match="1205") as error:
         waiting.connection().exec_driver_sql("UPDATE t SET b = 'y' WHERE a = 1")
     assert isinstance(_translated(error.value), TargetConflict)
+
+
+def test_statements_wait_for_a_lock_as_long_as_the_setting_says(mariadb_url: str, identity: BranchId) -> None:
+    target = MySQLTarget("default", database_url(mariadb_url), lock_seconds=7)
+    target.set_up()
+    branch = target.open_branch(identity, Protocol.one_phase)
+    asked = "SELECT @@innodb_lock_wait_timeout, @@lock_wait_timeout"
+    assert session.run(branch._connection, asked) == [(7, 7)]
+    branch.close()
+
+
+def test_a_lock_that_is_waited_for_is_told(
+    begin: Begin, branch: MySQLBranch, target: MySQLTarget, mariadb: MariaDB
+) -> None:
+    """Of a row's the server tells nobody but who may see all transactions."""
+    name = database_url(mariadb.admin_url()).database
+    watcher = MySQLTarget("admin", database_url(mariadb.admin_url(name or "")))
+    branch.connection().exec_driver_sql("UPDATE t SET b = 'x' WHERE a = 1")
+    waiting = begin(1)
+    assert watcher.blocked(waiting.session) is None
+
+    def told() -> str | None:
+        time.sleep(STALE_SECONDS)
+        return watcher.blocked(waiting.session)
+
+    with ThreadPoolExecutor(1) as pool:
+        waits = pool.submit(waiting.connection().exec_driver_sql, "UPDATE t SET b = 'y' WHERE a = 1")
+        assert until(told, "it waits") == "a row that another session has locked"
+        assert target.blocked(waiting.session) is None
+        assert watcher.blocked(waiting.session.replace("@", "@1", 1)) is None  # the server was started anew
+        branch.rollback()
+        waits.result(30)
+
+
+def test_a_locked_table_is_told_to_everybody(begin: Begin, target: MySQLTarget, sql: Sql, mariadb: MariaDB) -> None:
+    sql("CREATE TABLE locked (a INT)")
+    waiting = begin()
+    with closing(pymysql.connect(host="127.0.0.1", port=mariadb.port, user="root")) as other, other.cursor() as cursor:
+        cursor.execute(f"LOCK TABLES {target._address.database}.locked WRITE")
+        with ThreadPoolExecutor(1) as pool:
+            waits = pool.submit(waiting.connection().exec_driver_sql, "INSERT INTO locked VALUES (1)")
+            until(lambda: target.blocked(waiting.session), "it waits")
+            assert target.blocked(waiting.session) == "a table that another session has locked"
+            cursor.execute("UNLOCK TABLES")
+            waits.result(30)
+    assert target.blocked(waiting.session) is None
 
 
 SAID_OTHERWISE = {

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 
 import psycopg
 import pyarrow as pa
 import pytest
 import sqlalchemy as sa
+from sqlalchemy.engine import make_url
+from tests.support.waiting import until
 from tests.unit.targets.postgresql.conftest import Begin, Sql
 
-from rescind.domain.branch import Protocol
+from rescind.domain.branch import BranchId, Protocol
 from rescind.domain.schema import Column, Table, Type
 from rescind.errors import (
     ConstraintViolated,
@@ -130,8 +133,35 @@ def test_the_session_waits_for_the_disk_whatever_the_database_says(begin: Begin,
     sql(f"ALTER DATABASE {database} SET lock_timeout = 1")
     sql(f"ALTER DATABASE {database} SET timezone = 'Asia/Tokyo'")
     cursor = raw(begin())
-    for name, value in (("synchronous_commit", "on"), ("lock_timeout", "10s"), ("TimeZone", "UTC")):
+    for name, value in (("synchronous_commit", "on"), ("lock_timeout", "1min"), ("TimeZone", "UTC")):
         assert cursor.execute(f"SHOW {name}").fetchall() == [(value,)]
+
+
+def test_its_statements_wait_for_a_lock_as_long_as_the_setting_says(postgresql_url: str, identity: BranchId) -> None:
+    """From the beginning and after the marker, which gives the session its settings anew; a read waits less."""
+    with closing(PostgreSQLTarget("default", make_url(postgresql_url), lock_seconds=7)) as target:
+        target.set_up()
+        with closing(target.open_branch(identity, Protocol.one_phase)) as branch:
+            branch.start()
+            assert raw(branch).execute("SHOW lock_timeout").fetchall() == [("7s",)]
+            branch.write_marker(0, "")
+            assert raw(branch).execute("SHOW lock_timeout").fetchall() == [("7s",)]
+
+
+def test_whose_lock_a_statement_waits_for(
+    target: PostgreSQLTarget, begin: Begin, branch: PostgreSQLBranch, sql: Sql
+) -> None:
+    branch.clear_table("t")
+    second = begin()
+    assert target.blocked(second.session) is None
+    with ThreadPoolExecutor(1) as pool:
+        waits = pool.submit(second.clear_table, "t")
+        until(lambda: target.blocked(second.session), "it waits")
+        assert target.blocked(second.session) == f"a lock that server process {branch.session.split('@')[0]} holds"
+        assert target.blocked(second.session.replace("@", "@1", 1)) is None  # another session with the same number
+        branch.rollback()
+        waits.result(30)
+    assert target.blocked(second.session) is None
 
 
 def test_errors_of_our_own_verbs_leave_the_transaction_usable(branch: PostgreSQLBranch, sql: Sql) -> None:
