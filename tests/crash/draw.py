@@ -29,7 +29,7 @@ COMBINATIONS = {
 FAST = "PostgreSQL, two-phase"  #: gets all runs that are asked for; the others a tenth each
 
 JOBS = (Job.write,) * 6 + tuple(job for job in Job if job is not Job.write)
-JOBS_OF_TWO = (Job.write,) * 4 + (Job.slow, Job.fail, Job.load, Job.load, Job.replace)
+JOBS_OF_TWO = (Job.write,) * 4 + (Job.slow, Job.fail, Job.load, Job.load, Job.replacement, Job.upsert)
 ACTS = (Act.kill,) * 8 + (Act.hang,) * 2 + (Act.stall,) + (Act.stop,) * 2 + (Act.fail, Act.lose, Act.lose)
 MOST_ERRORS = 2  #: errors that are counted against a task: at the third it rightly fails
 

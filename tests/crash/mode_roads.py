@@ -50,14 +50,14 @@ def _whole(load: Scenario) -> dict[str, Scenario]:
 
 
 def _commit(load: Scenario) -> dict[str, Scenario]:
-    points = roads.ONE_PHASE if load.one_phase else ()
+    points: tuple[str, ...] = roads.ONE_PHASE if load.one_phase else ()
     points += (*roads.PREPARE, *roads.TWO_PHASE) if load.two_phase else ()
     return {point: replace(load, workers=(Trap(point),)) for point in points}
 
 
 def _failing(load: Scenario) -> dict[str, Scenario]:
     """Where too many rows do not fit: killed on the way there, and on the way back."""
-    points = ("branch.after_start", "branch.mid_data", *roads.OWN_ABORT, *ROLLED_BACK)
+    points = ("branch.after_start", *roads.OWN_ABORT, *ROLLED_BACK)
     return {point: replace(load, workers=(Trap(point),)) for point in points}
 
 

@@ -59,7 +59,8 @@ class Mode:
 
 
 MODES: dict[Job, Mode] = {
-    Job.replace: Mode({"mode": "replace"}, first=NEW_OF_OLD),
+    Job.replacement: Mode({"mode": "replace"}, first=NEW_OF_OLD),
+    Job.upsert: Mode({"mode": "upsert", "key": ["id"]}, stays=BEFORE[len(NEW_OF_OLD) :], first=NEW_OF_OLD),
     Job.skip: Mode({"on_error": "skip"}, stays=BEFORE, bad=(RAGGED, TYPED, TWICE, RAGGED, f"{TAKEN},taken")),
     # The last bad row is the file's last, and one too many: the old rows have been deleted long before.
     Job.too_many: Mode(

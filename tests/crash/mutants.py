@@ -169,7 +169,7 @@ def _no_stop_in(transition: str) -> Callable[[], None]:
 
 def _session_is_not_ended() -> None:
     """Recovery takes it for granted that the session of a lost worker is gone."""
-    _put(watchdog, "LOOK_SECONDS", 5.0)  # the cancel of a worker that goes on would come before its PREPARE, sometimes
+    _put(watchdog, "LOOK_SECONDS", 60.0)  # the cancel of a worker that goes on would come before its PREPARE, sometimes
     _put(Recovery, "_end_session", lambda self, task, branch: None)
     _put(Recovery, "_gone", lambda self, target, session, task=None: True)
 

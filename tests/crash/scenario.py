@@ -18,7 +18,8 @@ class Job(StrEnum):
     fail = "fail"  #: writes, then raises
     load = "load"  #: an uploaded CSV file into a table that is there
     load_by_two = "load-by-two"  #: the same, by two branches in one target
-    replace = "replace"  #: a file's rows in the place of the user's
+    replacement = "replacement"  #: a file's rows in the place of the user's
+    upsert = "upsert"  #: a file's rows beside the user's, or in the place of those that have their keys
     skip = "skip"  #: a file of which some rows do not fit: they are left out, and kept in a file of rejects
     too_many = "too-many"  #: rows in the place of the user's, of which more do not fit than may be left out
     create = "create"  #: an uploaded CSV file into a table made for it

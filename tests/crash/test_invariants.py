@@ -15,6 +15,7 @@ BEFORE = {"default": {"item": Counter({(1, "user's"): 1})}}
 AFTER = {"default": {"item": Counter({(1, "user's"): 1, (7, "new"): 1})}}
 DOUBLED = {"default": {"item": Counter({(1, "user's"): 1, (7, "new"): 2})}}
 MADE = {"default": {"item": Counter({(1, "user's"): 1}), "made": Counter()}}
+EMPTY: dict[str, dict[str, Counter[tuple[Any, ...]]]] = {"default": {"item": Counter()}}
 GONE: dict[str, dict[str, Counter[tuple[Any, ...]]]] = {"default": {}}
 MARKER = MarkerSeen("default", 1, 0, "marker", 1, "abc")
 TOMBSTONE = MarkerSeen("default", 1, 0, "tombstone")
@@ -48,6 +49,22 @@ REPORTED = replace(
         "outputs": [{"kind": "report", "sha256": sha256(b"abc").hexdigest()}],
     },
 )
+LEFT_OUT = b"record,column,value,reason\r\n2,id,x,no number\r\n"
+SKIPPED = replace(
+    REPORTED,
+    files={"t.1.rejects": LEFT_OUT},
+    file_bytes=None,
+    left_out=(2,),
+    receipt={
+        "rows_read": 2,
+        "rows_written": 1,
+        "rows_rejected": 1,
+        "branches": [{}],
+        "outputs": [{"kind": "rejects", "sha256": sha256(LEFT_OUT).hexdigest()}],
+    },
+    seen=(BEFORE, AFTER),
+    served=("committed",),
+)
 STOPPED = replace(
     COMMITTED,
     state="stopped",
@@ -66,7 +83,7 @@ FAILED = replace(
 )
 
 
-@pytest.mark.parametrize("facts", [COMMITTED, REPORTED, STOPPED, FAILED])
+@pytest.mark.parametrize("facts", [COMMITTED, REPORTED, SKIPPED, STOPPED, FAILED])
 def test_what_is_right_is_not_complained_of(facts: Observed) -> None:
     assert violations(facts) == []
 
@@ -74,6 +91,10 @@ def test_what_is_right_is_not_complained_of(facts: Observed) -> None:
 def test_a_refused_one_phase_commit_may_make_a_late_stop_wrong() -> None:
     turned = (("running", 1), ("committing", 1), ("aborting", 1), ("failed", 1))
     assert violations(replace(FAILED, events=turned, stops=("too-late",))) == []
+
+
+def _receipt(facts: Observed) -> dict[str, Any]:
+    return dict(facts.receipt or {})
 
 
 WRONG: dict[str, tuple[Observed, dict[str, Any]]] = {
@@ -123,6 +144,15 @@ WRONG: dict[str, tuple[Observed, dict[str, Any]]] = {
     "files of another name": (REPORTED, {"files": {"t.1.report.part": b"abc"}}),
     "files that the receipt does not tell of": (REPORTED, {"receipt": COMMITTED.receipt}),
     "files that are not there": (COMMITTED, {"receipt": REPORTED.receipt}),
+    "files none of rejects": (SKIPPED, {"files": {}}),
+    "files given out too early": (SKIPPED, {"served": ("running",)}),
+    "rejects that no receipt tells of": (SKIPPED, {"receipt": {**_receipt(SKIPPED), "rows_rejected": 0}}),
+    "rejects that were not read": (SKIPPED, {"receipt": {**_receipt(SKIPPED), "rows_read": 1}}),
+    "rejects of another row": (SKIPPED, {"left_out": (3,)}),
+    "rejects left out twice": (SKIPPED, {"files": {"t.1.rejects": LEFT_OUT + b"2,id,x,no number\r\n"}}),
+    "rejects where every row fits": (SKIPPED, {"left_out": None}),
+    "seen half of the rows": (SKIPPED, {"seen": (BEFORE, EMPTY)}),
+    "seen old rows and new": (STOPPED, {"seen": (DOUBLED,)}),
     "files left": (STOPPED, {"files": {"t.1.report": b""}}),
     "files half left": (FAILED, {"files": {"t.1.report.part": b""}}),
 }

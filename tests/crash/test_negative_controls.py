@@ -116,7 +116,7 @@ CONTROLS = {
         {"files"},
     ),
     "replace: deleted by itself": (
-        Scenario(0, Place.mariadb, Job.replace, workers=(Trap("branch.after_marker", Act.stop),)),
+        Scenario(0, Place.memory, Job.replacement, workers=(Trap("branch.after_marker", Act.stop),)),
         {"I4"},
     ),
     "skip: neighbours stay": (Scenario(0, Place.sqlite, Job.skip), {"rejects"}),

@@ -29,6 +29,10 @@ BEFORE = {
 }
 
 
+CONTENT = b"id,name\n3,new\n4,more\n"
+BAD = b"id,name\n3,new\nx,bad\n4,more\n"
+
+
 @dataclass(frozen=True)
 class Mode:
     """What is submitted, what the table holds once that has committed, and the kind of file that there is then."""
@@ -36,15 +40,15 @@ class Mode:
     query: str | None  #: of a load; None for an export
     after: list[tuple[int, str]]
     file: str | None = None
+    content: bytes = CONTENT
 
 
-CONTENT = b"id,name\n3,new\n4,more\n"
-BAD = b"id,name\n3,new\nx,bad\n4,more\n"
 MODES = {
     "append": Mode("", [*OLD, (3, "new"), (4, "more")]),
     "replace": Mode("mode=replace", [(3, "new"), (4, "more")]),
-    "skip": Mode("on_error=skip", [*OLD, (3, "new"), (4, "more")], "rejects"),
-    "replace and skip": Mode("mode=replace&on_error=skip", [(3, "new"), (4, "more")], "rejects"),
+    "upsert": Mode("mode=upsert&key=id", [(1, "pen"), (2, "new"), (3, "more")], None, b"id,name\n2,new\n3,more\n"),
+    "skip": Mode("on_error=skip", [*OLD, (3, "new"), (4, "more")], "rejects", BAD),
+    "replace and skip": Mode("mode=replace&on_error=skip", [(3, "new"), (4, "more")], "rejects", BAD),
     "export": Mode(None, OLD, "export"),
 }
 #: Where a task can be held.
@@ -96,7 +100,7 @@ def submitted(s: Surface, mode: Mode, **terms: str) -> str:
     """The id of a task in that mode."""
     if mode.query is not None:
         query = "&".join(filter(None, (mode.query, *(f"{name}={value}" for name, value in terms.items()))))
-        return s.accepted(query, content=BAD if mode.file else CONTENT)
+        return s.accepted(query, content=mode.content)
     answer = s.call("POST", "/v1/tasks", json={"task": "export", "args": {"table": "items"}, **terms})
     assert answer.status_code == 202, answer.text
     return str(document(answer)["id"])
@@ -152,7 +156,7 @@ def test_case_c19_a_stop_before_the_decision(s: Surface, url: str, mode: Mode, p
     nothing_happened(s, url, task_id)
 
 
-@pytest.mark.parametrize("name", ["append", "replace", "skip", "replace and skip"])
+@pytest.mark.parametrize("name", ["append", "replace", "upsert", "skip", "replace and skip"])
 def test_case_c19_a_stop_while_rows_are_written_and_once_more(s: Surface, url: str, name: str) -> None:
     """What was stopped can be tried again, and is then whole."""
     task_id = submitted(s, MODES[name])
