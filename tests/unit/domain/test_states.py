@@ -30,8 +30,10 @@ def test_only_an_operator_leads_out_of_an_end_and_only_out_of_hazard() -> None:
     assert {(t.source, t.who) for t in TRANSITIONS if t.source.done} == {(State.hazard, "operator")}
 
 
-def test_a_held_task_is_only_committed_or_taken_back() -> None:
-    assert {t.to for t in TRANSITIONS if t.source is State.prepared} == {State.committing, State.aborting}
+def test_a_held_task_is_committed_or_taken_back_unless_somebody_has_committed_a_part_of_it() -> None:
+    """PROTOCOL R9: a marker that stands before the decision calls an operator."""
+    ways = {t.to for t in TRANSITIONS if t.source is State.prepared}
+    assert ways == {State.committing, State.aborting, State.hazard}
     assert {t.source for t in TRANSITIONS if t.to is State.checked} == {State.aborting}
 
 
