@@ -11,6 +11,7 @@ RescindError
 │   ├── NotCommitted          the task has not committed, so nothing that it made can be had
 │   ├── OutputGone            the file that the task made is deleted or changed
 │   ├── UnknownTable          the target has no such table
+│   ├── NotATable             the name is a view's, or of something else that is no ordinary table
 │   ├── UnknownColumn         a column is named that the table lacks
 │   ├── MissingColumn         the table needs a column that the input lacks
 │   ├── NotMadeHere           the table was not made by Rescind
@@ -166,6 +167,13 @@ class UnknownTable(InvalidRequest):
 
     code = "unknown-table"
     advice = "Check the name, or load with create=true to have the table made."
+
+
+class NotATable(InvalidRequest):
+    """The name is a view's, or of something else that is no ordinary table."""
+
+    code = "not-a-table"
+    advice = "Name the table behind it, or another name: only ordinary tables are read, written and made."
 
 
 class UnknownColumn(InvalidRequest):

@@ -29,6 +29,7 @@ STATUS: dict[type[RescindError], HTTPStatus] = {
     errors.NotCommitted: HTTPStatus.CONFLICT,
     errors.OutputGone: HTTPStatus.GONE,
     errors.UnknownTable: HTTPStatus.NOT_FOUND,
+    errors.NotATable: HTTPStatus.NOT_FOUND,
     errors.UploadInUse: HTTPStatus.CONFLICT,
     errors.NotMadeHere: HTTPStatus.CONFLICT,
     errors.NotRetryable: HTTPStatus.CONFLICT,

@@ -135,7 +135,7 @@ class Catalog(Protocol):
         """Names, without Rescind's own and the system's."""
 
     def table(self, name: str) -> Table:
-        """Raises UnknownTable, for Rescind's own and the system's tables too."""
+        """Raises UnknownTable, for Rescind's own and the system's tables too, and NotATable for a view."""
 
     def count(self, name: str) -> int:
         """Raises UnknownTable."""

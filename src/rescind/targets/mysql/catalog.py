@@ -12,7 +12,7 @@ import pyarrow as pa
 from pymysql.cursors import SSCursor
 
 from rescind.domain.schema import Table, hidden
-from rescind.errors import InvalidArguments, UnknownTable
+from rescind.errors import InvalidArguments, NotATable, UnknownTable
 from rescind.targets.mysql import arrow
 from rescind.targets.mysql.columns import Described, column
 from rescind.targets.mysql.connection import Connection
@@ -24,6 +24,8 @@ READ_SECONDS = 600.0  #: how long a count, or the first row of a large table, ma
 
 _TABLES = """SELECT table_name FROM information_schema.tables WHERE table_schema = DATABASE()
     AND table_type IN ('BASE TABLE', 'SYSTEM VERSIONED')"""
+_KIND = """SELECT table_name, table_type FROM information_schema.tables
+    WHERE table_schema = DATABASE() AND table_name = %s"""
 _COLUMNS = """SELECT column_name, data_type, column_type, is_nullable, column_default, extra, character_maximum_length,
     character_octet_length, numeric_precision, numeric_scale, datetime_precision, character_set_name,
     generation_expression FROM information_schema.columns
@@ -101,9 +103,12 @@ def exists(connection: Connection, name: str) -> bool:
 
 
 def require(connection: Connection, name: str) -> None:
-    """See that the table may be touched. Raises UnknownTable."""
-    if hidden(name) or not exists(connection, name):
+    """See that the table may be touched. Raises UnknownTable, NotATable."""
+    if hidden(name):
         raise unknown(name)
+    if not exists(connection, name):
+        kinds = {found: kind for found, kind in run(connection, _KIND, name) if found == name}
+        raise NotATable(f"{name!r} is a {kinds[name].lower()}, not an ordinary table.") if kinds else unknown(name)
 
 
 def describe(connection: Connection, name: str) -> Table:

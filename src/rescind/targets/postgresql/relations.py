@@ -9,7 +9,7 @@ from typing import Any
 import psycopg
 
 from rescind.domain.schema import hidden
-from rescind.errors import TargetRefused, UnknownTable
+from rescind.errors import NotATable, TargetRefused, UnknownTable
 from rescind.targets.postgresql import reach
 from rescind.targets.postgresql.sql import quote
 
@@ -84,12 +84,12 @@ def find(cursor: Cursor, parts: Sequence[str]) -> Relation | None:
 
 
 def require(cursor: Cursor, name: str) -> Relation:
-    """The user's table of that name. Raises UnknownTable, for Rescind's own and the system's too."""
+    """The user's table of that name. Raises NotATable, UnknownTable, for Rescind's own and the system's too."""
     found = None if hidden(name) else find(cursor, [name])
     if found is None or found.schema in _SYSTEM:
         raise UnknownTable(f"There is no table {name!r}.")
     if not found.is_table:
-        raise UnknownTable(f"{name!r} is {_KINDS.get(found.kind, 'something else')}, not a table.")
+        raise NotATable(f"{name!r} is {_KINDS.get(found.kind, 'something else')}, not an ordinary table.")
     return found
 
 

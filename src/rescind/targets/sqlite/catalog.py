@@ -14,13 +14,15 @@ from typing import Any
 import pyarrow as pa
 
 from rescind.domain.schema import Column, Table, hidden
-from rescind.errors import InvalidArguments, TargetUnavailable, UnknownTable
+from rescind.errors import InvalidArguments, NotATable, TargetUnavailable, UnknownTable
 from rescind.targets.sqlite import arrow, declarations, session
 from rescind.targets.sqlite.failures import translated
 from rescind.targets.sqlite.sql import quote
 from rescind.targets.target import Cancellable
 
 _ORDINARY = "SELECT name, wr FROM pragma_table_list WHERE schema = 'main' AND type = 'table'"
+_KIND = "SELECT type, wr FROM pragma_table_list WHERE schema = 'main' AND name = ?"
+_KINDS = {"virtual": "virtual table", "shadow": "table of a virtual table's own"}
 _ROWID_NAMES = ("rowid", "_rowid_", "oid")
 
 
@@ -105,14 +107,17 @@ def exists(connection: sqlite3.Connection, name: str) -> bool:
 
 
 def require(connection: sqlite3.Connection, name: str) -> bool:
-    """See that the table may be touched; whether it is WITHOUT ROWID. Raises UnknownTable.
+    """See that the table may be touched; whether it is WITHOUT ROWID. Raises UnknownTable, NotATable.
 
     Compared exactly: to SQLite itself `DATA` and `data` are one name, to the ledger's bookkeeping they are not.
     """
-    row = None if hidden(name) else connection.execute(f"{_ORDINARY} AND name = ?", (name,)).fetchone()
+    row = None if hidden(name) else connection.execute(_KIND, (name,)).fetchone()
     if row is None:
         raise unknown(name)
-    return bool(row[1])
+    kind, without_rowid = row
+    if kind != "table":
+        raise NotATable(f"{name!r} is a {_KINDS.get(kind, kind)}, not an ordinary table.")
+    return bool(without_rowid)
 
 
 def describe(connection: sqlite3.Connection, name: str) -> Table:

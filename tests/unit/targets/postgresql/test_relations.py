@@ -8,7 +8,7 @@ from tests.support.servers.postgresql import PostgreSQL
 from tests.unit.targets.postgresql.conftest import Begin, Sql
 
 from rescind.domain.schema import Column, Table, Type
-from rescind.errors import TargetRefused, UnknownTable
+from rescind.errors import NotATable, TargetRefused, UnknownTable
 from rescind.targets.postgresql.branch import PostgreSQLBranch
 from rescind.targets.postgresql.target import PostgreSQLTarget
 
@@ -82,5 +82,5 @@ def test_what_is_no_users_table_is_unknown(branch: PostgreSQLBranch, target: Pos
 
 def test_a_view_is_named_where_a_table_is_looked_for(target: PostgreSQLTarget, sql: Sql) -> None:
     sql("CREATE VIEW v AS SELECT 1 AS a")
-    with pytest.raises(UnknownTable, match="'v' is a view"):
+    with pytest.raises(NotATable, match="'v' is a view"):
         target.catalog().table("v")

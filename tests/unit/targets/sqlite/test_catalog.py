@@ -12,7 +12,7 @@ import pytest
 
 from rescind.domain.arrow import ARROW
 from rescind.domain.schema import Column, Table, Type
-from rescind.errors import InvalidArguments, TargetUnavailable, UnknownTable
+from rescind.errors import InvalidArguments, NotATable, TargetUnavailable, UnknownTable
 from rescind.targets.portions import ROWS_PER_BATCH
 from rescind.targets.sqlite.branch import SQLiteBranch
 from rescind.targets.sqlite.catalog import SQLiteCatalog
@@ -41,7 +41,7 @@ def test_only_ordinary_tables_are_tables(catalog: SQLiteCatalog, sql: Sql) -> No
 
 
 @pytest.mark.parametrize(
-    "name", ["nowhere", "A", "v", "f", "f_data", "rescind_marker", "sqlite_master", "sqlite_sequence", 'a";drop--', ""]
+    "name", ["nowhere", "A", "V", "rescind_marker", "sqlite_master", "sqlite_sequence", 'a";drop--', ""]
 )
 def test_everything_else_is_unknown(catalog: SQLiteCatalog, sql: Sql, name: str) -> None:
     sql("CREATE TABLE a(x INTEGER PRIMARY KEY AUTOINCREMENT)")
@@ -49,6 +49,17 @@ def test_everything_else_is_unknown(catalog: SQLiteCatalog, sql: Sql, name: str)
     sql("CREATE VIRTUAL TABLE f USING fts5(x)")
     for read in (catalog.table, catalog.count, lambda n: rows(catalog, n)):
         with pytest.raises(UnknownTable):
+            read(name)
+
+
+@pytest.mark.parametrize(
+    ("name", "what"), [("v", "a view"), ("f", "a virtual table"), ("f_data", "virtual table's own")]
+)
+def test_what_else_has_a_name_is_called_what_it_is(catalog: SQLiteCatalog, sql: Sql, name: str, what: str) -> None:
+    sql("CREATE VIEW v AS SELECT 1 AS x")
+    sql("CREATE VIRTUAL TABLE f USING fts5(x)")
+    for read in (catalog.table, catalog.count, lambda n: rows(catalog, n)):
+        with pytest.raises(NotATable, match=what):
             read(name)
 
 
