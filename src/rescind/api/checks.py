@@ -8,7 +8,7 @@ from typing import Any
 
 from rescind.api.services import services
 from rescind.api.terms import Wanted, check_commit
-from rescind.domain.schema import Table, hidden
+from rescind.domain.schema import Table, expect_plain, hidden
 from rescind.domain.upload import Upload
 from rescind.errors import InvalidArguments, MissingColumn, TargetBusy, TargetUnavailable, UnknownTable
 from rescind.readers.registry import open_reader
@@ -31,14 +31,14 @@ def check_at_once(name: str, args: dict[str, Any], wanted: Wanted) -> None:
     elif name == "clear":
         check_tables(checked["table"], targets, may_miss=checked["made_by_rescind"])
     elif name == "generate":
-        refuse_hidden(checked["table"])
-        check_names([checked["table"]], targets)
+        check_tables(checked["table"], targets, may_miss=True)
 
 
 def check_tables(name: str, targets: Sequence[str], *, may_miss: bool) -> dict[str, Table]:
     """The table as it is now in each target; without those where it is missing (and may be), or that do not answer.
 
-    Raises UnknownTable, also for a table of Rescind's own.
+    Raises UnknownTable, also for a table of Rescind's own, NotATable, and InvalidArguments for a name that no table
+    can be given.
     """
     refuse_hidden(name)
     found = {}
@@ -47,11 +47,10 @@ def check_tables(name: str, targets: Sequence[str], *, may_miss: bool) -> dict[s
             try:
                 found[target] = services().table(name, target)
             except UnknownTable as error:
-                if may_miss:
-                    check_names([name], [target])
-                else:
-                    where = f" in target {target}" if len(targets) > 1 else ""
-                    raise UnknownTable(f"There is no table {name}{where}.") from error
+                if not may_miss:
+                    raise load.missing_table(name, target, targets) from error
+                expect_plain(name)
+                check_names([name], [target])
     return found
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from rescind.errors import UnknownColumn
+from rescind.errors import InvalidArguments, UnknownColumn
 
 
 class Type(StrEnum):
@@ -116,6 +116,22 @@ class Table:
 
     def column(self, name: str) -> Column | None:
         return next((c for c in self.columns if c.name == name), None)
+
+
+#: What to do about a name with a dot, where there is no table of that name.
+NO_SCHEMAS = (
+    "A table is named without its schema: those of another schema or database are reached by a target of their own "
+    "(docs/loading.md)."
+)
+
+
+def expect_plain(table: str) -> None:
+    """Raise InvalidArguments for a new table whose name reads like one of another schema.
+
+    Databases take `sales.people` for a table's whole name where it is quoted, and nobody who writes it means that.
+    """
+    if "." in table:
+        raise InvalidArguments(f"A new table cannot be called {table!r}. {NO_SCHEMAS}")
 
 
 HIDDEN_PREFIXES = ("rescind_", "sqlite_")

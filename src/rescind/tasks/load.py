@@ -12,7 +12,7 @@ from sqlalchemy import func, select
 from sqlalchemy import table as sql_table
 
 from rescind.domain.rejects import Reason, Reject
-from rescind.domain.schema import Table
+from rescind.domain.schema import NO_SCHEMAS, Table
 from rescind.errors import (
     ConstraintViolated,
     InvalidArguments,
@@ -182,13 +182,18 @@ def _tables(
             tables[target] = tx.table(name, target)
         except UnknownTable as error:
             if not how.create:
-                where = f" in target {target}" if len(tx.targets) > 1 else ""
-                raise UnknownTable(f"There is no table {name}{where}.") from error
+                raise missing_table(name, target, tx.targets) from error
             missing.append(target)
     if missing:
         new = made(name, reader.infer(tx.check), found, how.key or ())
         tables |= dict.fromkeys(missing, new)
     return {target: tables[target] for target in tx.targets}, missing
+
+
+def missing_table(name: str, target: str, targets: Collection[str]) -> UnknownTable:
+    """The error for a table that is not there and is not to be made, with the target where there are several."""
+    where = f" in target {target}" if len(targets) > 1 else ""
+    return UnknownTable(f"There is no table {name}{where}." + (f" {NO_SCHEMAS}" if "." in name else ""))
 
 
 def _begin(tx: Transaction, target: str, table: Table, how: How, *, is_new: bool) -> None:

@@ -25,7 +25,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 from sqlalchemy import Connection
 
 from rescind.domain.receipt import Draft, Output
-from rescind.domain.schema import Table, hidden
+from rescind.domain.schema import Table, expect_plain, hidden
 from rescind.domain.upload import Upload
 from rescind.errors import InvalidArguments, ResultInvalid, TargetBusy, UnknownTable
 from rescind.ledger import pending
@@ -302,8 +302,12 @@ class Transaction:
             return ledger_tasks.made_here(connection, target, name)
 
     def create_table(self, table: Table, target: str = DEFAULT_TARGET) -> None:
-        """Make a table; it is gone again if the task does not commit. Raises UnknownTable for a reserved name."""
+        """Make a table; it is gone again if the task does not commit. Raises UnknownTable for a reserved name.
+
+        Raises InvalidArguments for a name with a dot.
+        """
         self.check()
+        expect_plain(table.name)
         if hidden(table.name):
             raise UnknownTable(f"The name {table.name!r} is reserved; no such table can be made.")
         self._work.create_table(target, table)
