@@ -5,7 +5,8 @@ from typing import Any
 
 import psycopg
 import pytest
-from sqlalchemy.engine import make_url
+from sqlalchemy.engine import URL, make_url
+from tests.support.servers.postgresql import PostgreSQL
 
 from rescind.domain.branch import BranchId, Protocol
 from rescind.targets.postgresql.branch import PostgreSQLBranch
@@ -38,6 +39,16 @@ def sql(postgresql_url: str) -> Sql:
             return cursor.fetchall() if cursor.description else []
 
     return run
+
+
+@pytest.fixture
+def poor(postgresql: PostgreSQL, postgresql_url: str) -> URL:
+    """The test's database for a role that may only log in. Roles are the server's: its name is the database's."""
+    url = make_url(postgresql_url)
+    name = f"poor_{url.database}"
+    with psycopg.connect(postgresql.admin_url(url.database or "")) as admin:
+        admin.execute(f"CREATE ROLE {name} LOGIN PASSWORD 'x'".encode())
+    return url.set(username=name, password="x")
 
 
 @pytest.fixture

@@ -106,22 +106,19 @@ def test_another_marker_table_is_refused(postgresql_url: str, sql: Sql, statemen
                 verb()
 
 
-def test_rights_that_are_missing_are_named(postgresql: PostgreSQL) -> None:
-    database = make_url(postgresql.make_database()).database
-    with psycopg.connect(postgresql.admin_url(database or "")) as admin:
-        admin.execute("DROP ROLE IF EXISTS poor; CREATE ROLE poor LOGIN PASSWORD 'x'")
-    with opened(make_url(postgresql.url(database or "")).set(username="poor", password="x")) as target:
+def test_rights_that_are_missing_are_named(postgresql: PostgreSQL, postgresql_url: str, poor: URL) -> None:
+    with opened(poor) as target:
         with pytest.raises(TargetRefused, match="Grant it CREATE"):
             target.set_up()
-        with opened(postgresql.url(database or "")) as owner:
+        with opened(postgresql_url) as owner:
             owner.set_up()
-        with psycopg.connect(postgresql.admin_url(database or "")) as admin:
+        with psycopg.connect(postgresql.admin_url(poor.database or "")) as admin:
             for right, missing in (("SELECT", "INSERT and DELETE"), ("INSERT", "DELETE")):
-                admin.execute(f"GRANT {right} ON rescind_marker TO poor".encode())
+                admin.execute(f"GRANT {right} ON rescind_marker TO {poor.username}".encode())
                 admin.commit()
                 with pytest.raises(TargetRefused, match=f"may not {missing} in rescind_marker.*GRANT SELECT, INSERT"):
                     target.preflight()
-            admin.execute("GRANT DELETE ON rescind_marker TO poor")
+            admin.execute(f"GRANT DELETE ON rescind_marker TO {poor.username}".encode())
         target.preflight()
         target.forget("x", "y")
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from typing import Any
 
 import psycopg
 import pyarrow as pa
 import pytest
-from sqlalchemy.engine import make_url
+from sqlalchemy import URL
 from tests.support.servers.postgresql import PostgreSQL
 from tests.unit.targets.postgresql.conftest import Begin, Sql
 
@@ -263,25 +263,20 @@ def test_it_holds_one_batch_only(target: PostgreSQLTarget, begin: Begin, sql: Sq
 
 
 def test_a_role_without_the_right_to_make_a_table_is_told_so(
-    postgresql: PostgreSQL, postgresql_url: str, target: PostgreSQLTarget, sql: Sql, identity: BranchId
+    postgresql: PostgreSQL, poor: URL, target: PostgreSQLTarget, sql: Sql, identity: BranchId
 ) -> None:
     sql("CREATE TABLE v(k int PRIMARY KEY, x int)")
-    url = make_url(postgresql_url)
-    with psycopg.connect(postgresql.admin_url(url.database or "")) as admin:
-        admin.execute("DROP ROLE IF EXISTS poor; CREATE ROLE poor LOGIN PASSWORD 'x'")
-        admin.execute("GRANT SELECT, INSERT, UPDATE, DELETE ON v, rescind_marker TO poor")
-    poor = PostgreSQLTarget("default", url.set(username="poor", password="x"))
-    branch = poor.open_branch(identity, Protocol.one_phase)
-    branch.start()
-    with pytest.raises(RightMissing, match="CREATE in schema public"):
-        upsert(poor, branch, ["k"], k=[1], x=[1])
-    rows = pa.RecordBatch.from_pydict({"k": [1], "x": [1]})
-    assert branch.writer(poor.catalog().table("v"), ["k", "x"]).write(rows) == 1
-    finish(branch)
-    branch.close()
-    poor.close()
-    with psycopg.connect(postgresql.admin_url(url.database or "")) as admin:
-        admin.execute("DROP OWNED BY poor; DROP ROLE poor")
+    with psycopg.connect(postgresql.admin_url(poor.database or "")) as admin:
+        admin.execute(f"GRANT SELECT, INSERT, UPDATE, DELETE ON v, rescind_marker TO {poor.username}".encode())
+    with closing(PostgreSQLTarget("default", poor)) as limited:
+        branch = limited.open_branch(identity, Protocol.one_phase)
+        branch.start()
+        with pytest.raises(RightMissing, match="CREATE in schema public"):
+            upsert(limited, branch, ["k"], k=[1], x=[1])
+        rows = pa.RecordBatch.from_pydict({"k": [1], "x": [1]})
+        assert branch.writer(limited.catalog().table("v"), ["k", "x"]).write(rows) == 1
+        finish(branch)
+        branch.close()
 
 
 def test_a_cancel_between_the_rows_and_their_merge_ends_it(
