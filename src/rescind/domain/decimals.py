@@ -39,10 +39,15 @@ def not_finite(values: Values) -> Mask | None:
     return None if _plain(values) else _each(values, lambda number: not number.is_finite())
 
 
+def all_doubles(values: Values) -> bool:
+    """Whether none has a letter or more than 15 digits: the nearest double is shown with the digits of each."""
+    longest = pc.max(pc.binary_length(values)).as_py()
+    return longest is None or (longest <= _DOUBLE_DIGITS and _plain(values))
+
+
 def altered_as_number(values: Values) -> Mask | None:
     """Where neither an integer of 64 bits nor a double is exactly it; a double is sure of 15 digits."""
-    longest = pc.max(pc.binary_length(values)).as_py()
-    if longest is None or (longest <= _DOUBLE_DIGITS and _plain(values)):
+    if all_doubles(values):
         return None
     return _each(values, lambda number: not (_is_int64(number) or _is_double(number)))
 

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from rescind.domain.arrow import conform
+from rescind.domain.decimals import all_doubles
 from rescind.domain.limits import violation
 from rescind.domain.schema import Column, Type
 from rescind.errors import ConstraintViolated, RescindError, TargetConflict
@@ -26,7 +27,6 @@ ROWS_PER_STATEMENT = 50
 #: five times as many do not: that took a twentieth longer.
 VALUES_PER_CHUNK = 20_000
 
-_DOUBLE_DIGITS = 15
 _BATCH = "rescind_batch"
 
 
@@ -156,8 +156,7 @@ def numbers(decimals: pa.Array[Any]) -> list[Any]:
 
     Left to SQLite 3.40 some in ten thousand become the double beside it: 735.4695422506 was 735.4695422505999.
     """
-    longest = pc.max(pc.binary_length(decimals)).as_py()
-    if longest is None or longest <= _DOUBLE_DIGITS:
+    if all_doubles(decimals):
         with suppress(pa.ArrowInvalid):  # it does not know a plus
             found: list[Any] = decimals.cast(pa.float64()).to_pylist()
             return found
