@@ -10,7 +10,7 @@ import json
 import os
 import subprocess
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -25,6 +25,7 @@ from bench.peers.places import Lite
 from bench.peers.rounds import Result, measure
 from bench.service import Service, running
 
+Figures = dict[str, object]
 ROWS = int(os.environ.get("ROWS", "5000000"))
 ROUNDS = int(os.environ.get("ROUNDS", "5"))
 PYTHON = Path(os.environ.get("PEERS_PYTHON", ".venv-peers/bin/python")).absolute()
@@ -71,39 +72,46 @@ def _lite(home: Path) -> Iterator[tuple[Database, Service]]:
         yield Lite(home / "data.db"), service
 
 
-def run(directory: Path) -> dict[str, object]:
+def run(directory: Path, save: Callable[[Figures], None]) -> None:
+    """Measure it all. What is there is saved after each database: a long run is not lost with its last part."""
     loaded = files(directory)
-    results: list[Result] = []
-    database: Database
-    sizes: list[scaling.Size] = []
-    with servers.databases() as both:
-        for database in both:
-            with service_of(directory / database.name, database) as service:
-                results += compare(database, service, loaded, directory)
-            sizes += scaling.measure(database, directory, ROWS)
-    with _lite(directory / "SQLite") as (database, service):
-        results += compare(database, service, loaded, directory)
-    return {
+    results: list[object] = []
+    sizes: list[object] = []
+    figures: Figures = {
         "rows": ROWS,
         "rounds": ROUNDS,
         "machine": page.machine(),
         "versions": page.versions(PYTHON),
-        "results": [asdict(result) for result in results],
-        "sizes": [asdict(size) for size in sizes],
-        "serving": serving.measure(directory),
+        "results": results,
+        "sizes": sizes,
+        "serving": {},
     }
+    database: Database
+    with servers.databases() as both:
+        for database in both:
+            with service_of(directory / database.name, database) as service:
+                results += map(asdict, compare(database, service, loaded, directory))
+            sizes += map(asdict, scaling.measure(database, directory, ROWS))
+            save(figures)
+    with _lite(directory / "SQLite") as (database, service):
+        results += map(asdict, compare(database, service, loaded, directory))
+    save(figures)
+    save(figures | {"serving": serving.measure(directory)})
 
 
 def main() -> None:
     with tempfile.TemporaryDirectory(prefix="rescind-bench-", dir=Path.cwd()) as name:
         directory = Path(name)
         directory.chmod(0o755)
-        figures = run(directory)
         file = Path(os.environ.get("KEEP_FIGURES", directory / "figures.json"))
-        file.write_text(json.dumps(figures))
         into = Path(os.environ.get("INTO", DOCS))
-        (into / "benchmarks.md").write_text(page.page(figures))
-        subprocess.run([PYTHON, Path(__file__).with_name("plots.py"), file, into], check=True)
+
+        def save(figures: Figures) -> None:
+            file.write_text(json.dumps(figures))
+            (into / "benchmarks.md").write_text(page.page(figures))
+            subprocess.run([PYTHON, Path(__file__).with_name("plots.py"), file, into], check=True)
+
+        run(directory, save)
 
 
 if __name__ == "__main__":
