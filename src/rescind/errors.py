@@ -48,7 +48,7 @@ RescindError
 │   ├── Stopped               a stop was asked for
 │   ├── Fenced                another attempt or recovery has taken over
 │   └── ShuttingDown          this worker is told to leave
-├── Unwritable                a value cannot be written in the format that was asked for
+├── Unwritable                a value cannot be given as it is, or not in the format that was asked for
 ├── UploadStorageFull         no space left where uploads are kept
 ├── OutputStorageFull         no space left where the files that tasks make are kept
 ├── LedgerUnavailable         the ledger does not answer
@@ -442,10 +442,10 @@ class ShuttingDown(Interruption):
 
 
 class Unwritable(RescindError):
-    """A value cannot be written in the format that was asked for."""
+    """A value cannot be given as it is, or not in the format that was asked for."""
 
     code = "unwritable"
-    advice = "Take another format, or name the other columns only."
+    advice = "Put the value right, or leave its column out with columns=; where the message names a format, take CSV."
 
 
 class UploadStorageFull(RescindError):

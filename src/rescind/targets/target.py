@@ -148,13 +148,15 @@ class Catalog(Protocol):
         limit: int | None = None,
         after: Sequence[object] | None = None,
         cancellable: Cancellable | None = None,
+        exact: bool = False,
     ) -> AbstractContextManager[Iterator[pa.RecordBatch]]:
         """Rows from one snapshot in the primary key's order (else the database's own), a batch at a time.
 
         `columns` are those that are wanted, in their order. `after` is the key of the last row already seen. Constant
         memory whatever the size. `cancellable` is told of a cancel, before the database begins to look, that another
-        thread may call at any moment, as a branch's: the read then ends with an error. Raises UnknownTable,
-        UnknownColumn.
+        thread may call at any moment, as a branch's: the read then ends with an error. With `exact` a value that can
+        only be shown as something else than is stored (broken text, in a database that does not mind) raises
+        Unwritable. Raises UnknownTable, UnknownColumn.
         """
 
 

@@ -13,6 +13,7 @@ from pydantic import Field
 from rescind.domain.schema import Table, Type
 from rescind.encoders import json_text
 from rescind.encoders.delimited import CRLF, csv_document
+from rescind.encoders.misfits import fit_for_json
 from rescind.encoders.parquet import ParquetEncoder
 from rescind.errors import InvalidArguments
 from rescind.tasks.transactional import Transaction, transactional
@@ -51,7 +52,8 @@ def export(
 
     The rows are those of one snapshot, in the order of the table's key: all of them, or the first `limit`; all columns,
     or `columns` in their order. `spreadsheet` puts a quote before texts that a spreadsheet would take for formulas.
-    Loaded again they are the same rows, but for two things: in NDJSON the null of a JSON value is no value, and CSV and
+    A value that cannot be written as it is, such as text that is not UTF-8 in SQLite, ends the task. Loaded again the
+    rows are the same, but for two things: in NDJSON the null of a JSON value is no value, and CSV and
     NDJSON spell NaN and the infinities, which no text of a number is to `load`.
     """
     check(columns, format, spreadsheet, tx.targets)
@@ -106,12 +108,12 @@ def _csv(file: OutputFile, table: Table, batches: Iterable[pa.RecordBatch], spre
 
 def _ndjson(file: OutputFile, table: Table, batches: Iterable[pa.RecordBatch], spreadsheet: bool) -> None:
     json_columns = {column.name for column in table.columns if column.type is Type.json}
-    for piece in json_text.ndjson(_pieces(batches), json_columns):
+    for piece in json_text.ndjson(_pieces(fit_for_json(table, batches)), json_columns):
         file.write(piece)
 
 
 def _parquet(file: OutputFile, table: Table, batches: Iterable[pa.RecordBatch], spreadsheet: bool) -> None:
-    with ParquetEncoder(file, table.columns) as encoder:
+    with ParquetEncoder(file, table) as encoder:
         for batch in batches:
             encoder.write(batch)
 

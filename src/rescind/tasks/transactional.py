@@ -281,13 +281,13 @@ class Transaction:
         """Rows of a table from one snapshot, in its key's order, as Arrow batches: for a `with`.
 
         They are read outside the transaction, which sees what it has written itself and they do not. A stop ends the
-        read in the database. Raises UnknownTable, UnknownColumn, Stopped.
+        read in the database. Raises UnknownTable, UnknownColumn, Stopped; Unwritable for a value that would be altered.
         """
         self.check()
         catalog = self._work.target(target).catalog()
         with (
             self._work.control.cancellable() as cancellable,
-            catalog.rows(name, columns=columns, limit=limit, cancellable=cancellable) as batches,
+            catalog.rows(name, columns=columns, limit=limit, cancellable=cancellable, exact=True) as batches,
         ):
             yield self._checked(batches)
 

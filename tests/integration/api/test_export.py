@@ -253,3 +253,40 @@ def test_the_files_time_is_the_receipts(filled: Service) -> None:
     task = exported(filled)
     os.utime(file_of(filled, task))
     assert download(filled, task).content == TEXT  # read again, and found to be the same
+
+
+def failed(service: Service, **args: Any) -> dict[str, Any]:
+    """The error of an export that has failed, and offers nothing."""
+    task_id = service.submit("export", **{"table": "t"} | args)
+    service.work()
+    task = service.task(task_id)
+    assert (task["state"], "download" in task["links"]) == (State.failed, False)
+    assert service.client.get(f"/v1/tasks/{task_id}/download").json()["code"] == "not-committed"
+    assert list(service.settings.outputs_directory().glob(f"*{task_id}*")) == []
+    error: dict[str, Any] = task["error"]
+    return error
+
+
+@pytest.mark.parametrize("form", ["csv", "ndjson", "parquet"])
+@pytest.mark.parametrize("value", ["CAST(x'6180' AS TEXT)", "x'6162'"])
+def test_a_value_that_cannot_be_written_as_it_is_ends_the_export_and_is_named(
+    filled: Service, form: str, value: str
+) -> None:
+    filled.sql(f"INSERT INTO t VALUES (9, {value}, NULL, NULL)")
+    error = failed(filled, format=form)
+    assert error["code"] == "unwritable"
+    assert error["detail"].startswith("Row 4 of table 't', ")
+    assert "column 'name'" in error["detail"]
+    assert "columns=" in error["advice"]
+    assert filled.client.get("/v1/tables/t/rows").json()["rows"][3]["id"] == 9  # to be looked at it is there
+    assert exported(filled, format=form, columns=["id", "x", "raw"])["receipt"]["rows_read"] == 4
+
+
+def test_a_value_of_another_type_is_csv_as_it_is_stored_and_nothing_in_a_file_with_types(filled: Service) -> None:
+    filled.sql("INSERT INTO t VALUES (9, 'n', 'abc', NULL)")
+    assert download(filled, exported(filled)).content.splitlines()[-1] == b'9,"n","abc",'
+    for form in ("ndjson", "parquet"):
+        error = failed(filled, format=form)
+        assert error["code"] == "unwritable"
+        assert error["detail"].startswith("Row 4 of table 't', ")
+        assert "holds 'abc' in column 'x', which is real" in error["detail"]

@@ -13,7 +13,7 @@ import pytest
 from pyarrow import parquet as pq
 
 from rescind.domain.arrow import ARROW
-from rescind.domain.schema import Column, Limits, Type
+from rescind.domain.schema import Column, Limits, Table, Type
 from rescind.encoders import parquet
 from rescind.encoders.parquet import ParquetEncoder, arrow_type
 from rescind.errors import Unwritable
@@ -45,7 +45,7 @@ class Sink(io.BytesIO):
 
 def written(columns: list[Column], *batches: pa.RecordBatch) -> pq.ParquetFile:
     sink = Sink()
-    with ParquetEncoder(sink, columns) as encoder:  # type: ignore[arg-type]  # raw or buffered, it is written to
+    with ParquetEncoder(sink, Table("t", tuple(columns))) as encoder:  # type: ignore[arg-type]  # raw or buffered, it is written to
         for batch in batches:
             encoder.write(batch)
     return pq.ParquetFile(io.BytesIO(sink.getvalue()))
@@ -95,9 +95,23 @@ def test_decimals_keep_their_digits() -> None:
     ],
 )
 def test_a_value_that_is_not_of_its_columns_type_is_named(column: Column, values: list[str]) -> None:
-    with pytest.raises(Unwritable, match=f"Column 'a' is {column.type}"):
+    place = f"Row {len(values)} of table 't', .* in column 'a', which is {column.type}: Parquet"
+    with pytest.raises(Unwritable, match=place):
         written([column], column_of(values, pa.string()))
     gc.collect()  # nothing writes the end of the file
+
+
+def test_rows_are_counted_over_batches_and_row_groups(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parquet, "GROUP_ROWS", 2)
+    column = Column("a", Type.integer, "")
+    sound = column_of([1, 2, 3], pa.int64())
+    with pytest.raises(Unwritable, match=r"Row 8 .* holds 'x'"):
+        written([column], sound, sound, column_of(["7", "x"], pa.string()))
+
+
+def test_where_each_value_could_be_of_the_type_the_rows_are_named() -> None:
+    with pytest.raises(Unwritable, match="One of the rows 1 to 2 "):
+        written([Column("a", Type.date, "")], column_of(["2024-01-01", "0000-01-01"], pa.string()))
 
 
 def test_a_column_of_nothing_has_its_type_all_the_same() -> None:

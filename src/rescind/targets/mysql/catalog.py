@@ -74,6 +74,7 @@ class MySQLCatalog:
         limit: int | None = None,
         after: Sequence[object] | None = None,
         cancellable: Cancellable | None = None,
+        exact: bool = False,
     ) -> Iterator[Iterator[pa.RecordBatch]]:
         """Rows in the key's order, as they were when the statement began.
 

@@ -83,6 +83,7 @@ class PostgreSQLCatalog:
         limit: int | None = None,
         after: Sequence[object] | None = None,
         cancellable: Cancellable | None = None,
+        exact: bool = False,
     ) -> Iterator[Iterator[pa.RecordBatch]]:
         """Rows in the key's order, else in the database's own.
 

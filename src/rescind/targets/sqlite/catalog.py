@@ -58,10 +58,12 @@ class SQLiteCatalog:
         limit: int | None = None,
         after: Sequence[object] | None = None,
         cancellable: Cancellable | None = None,
+        exact: bool = False,
     ) -> Iterator[Iterator[pa.RecordBatch]]:
         """Rows in the key's order, else in the rowid's.
 
-        Raises UnknownTable, UnknownColumn, and InvalidArguments where `after` does not fit the key.
+        Raises UnknownTable, UnknownColumn, and InvalidArguments where `after` does not fit the key; with `exact`
+        Unwritable for a value that would be altered.
         """
         with self._read(name) as connection:
             table = describe(connection, name)
@@ -69,7 +71,9 @@ class SQLiteCatalog:
             statement, parameters = _select(table, shown, limit, after)
             if cancellable is not None:
                 cancellable(partial(_interrupt, connection))
-            yield arrow.batches(connection.execute(statement, parameters), shown)
+            if exact:
+                connection.text_factory = arrow.exact_text
+            yield arrow.batches(connection.execute(statement, parameters), shown, exact=exact)
 
     @contextmanager
     def _read(self, name: str | None = None) -> Iterator[sqlite3.Connection]:

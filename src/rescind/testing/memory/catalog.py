@@ -47,6 +47,7 @@ class MemoryCatalog:
         limit: int | None = None,
         after: Sequence[object] | None = None,
         cancellable: Cancellable | None = None,
+        exact: bool = False,
     ) -> Iterator[Iterator[pa.RecordBatch]]:
         table = self.table(name)
         shown = table.only(columns)
