@@ -40,5 +40,6 @@ def inspection_document(found: Inspection) -> dict[str, Any]:
 
 def _dialect(found: Inspection) -> dict[str, Any]:
     assert found.dialect is not None
-    chosen = ("header", "encoding", "decimal", "date_format")
-    return asdict(found.dialect) | {name: getattr(found.options, name) for name in chosen}
+    options = found.options
+    chosen = {name: getattr(options, name) for name in ("header", "decimal", "date_format")}
+    return asdict(found.dialect) | chosen | {"encoding": options.text_encoding}

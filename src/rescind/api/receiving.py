@@ -27,7 +27,6 @@ MULTIPART = "multipart/form-data"
 TYPES = ("", *MEDIA_TYPES, *ANY_TYPES)
 ENCODINGS = ("", "identity", "gzip", "x-gzip", "zstd", "bzip2", "x-bzip2", "xz", "x-xz")
 LONGEST_TYPE = 255  #: characters of a client's media type that are kept
-CHARSETS = ("", "utf-8", "utf8", "us-ascii")
 
 _SHA256 = re.compile(r"(?:^|,)\s*sha-256=:([A-Za-z0-9+/]+={0,2}):\s*(?=$|,|;)")
 
@@ -42,7 +41,7 @@ def receive(name: str | None = None) -> Upload:
     body = _Body(measure=request.mimetype == MULTIPART)
     if request.mimetype == MULTIPART:
         return _receive_part(body)
-    _check_type(request.mimetype, request.mimetype_params.get("charset", ""))
+    _check_type(request.mimetype)
     digest = _declared_digest()
     encoding = _content_encoding()
     if request.content_length is None and digest is None:
@@ -99,17 +98,17 @@ def _content_encoding() -> str | None:
     return encoding or None
 
 
-def _check_type(media_type: str, charset: str) -> None:
+def _check_type(media_type: str) -> None:
     if media_type not in TYPES:
         known = ", ".join(f"{name} ({media.media_type(format_)})" for format_, name in NAMES.items())
         raise UnsupportedMediaType(
             f"A file of type {media_type} cannot be loaded. These can: {known}. Say what it is as in "
             "curl -H 'Content-Type: text/csv'."
         )
-    if charset.lower() not in CHARSETS:
-        raise UnsupportedMediaType(
-            f"The charset {charset} is not taken from the Content-Type; say encoding={charset} instead."
-        )
+    try:
+        media.charset(request.headers.get("Content-Type"))
+    except ValueError as error:
+        raise UnsupportedMediaType(f"The charset of the Content-Type cannot be read: {error}.") from error
 
 
 def _declared_digest() -> str | None:

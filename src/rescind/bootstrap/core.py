@@ -13,6 +13,7 @@ from rescind.broker.application import make_celery
 from rescind.domain.upload import Upload
 from rescind.ledger import migrate as migration
 from rescind.ledger.engine import Ledger
+from rescind.readers.media import in_charset
 from rescind.readers.options import Options
 from rescind.readers.reader import Reader, Source
 from rescind.readers.registry import open_reader
@@ -52,11 +53,12 @@ class Core:
         return Forgetter(self.ledger, self.targets, self.settings.task_days)
 
     def source(self, upload: Upload, options: Options) -> Source:
+        """Raises InvalidArguments where the options and the upload's Content-Type contradict each other."""
         return Source(
             self.uploads.path(upload),
             self.settings.max_record_bytes,
             self.settings.max_expanded_bytes,
-            options,
+            in_charset(options, upload.content_type),
             upload.filename,
             upload.content_type,
         )

@@ -76,7 +76,7 @@ def _head(file: Path, found: Inspection) -> str:
     quote = f"quoted with {dialect.quote}" if dialect.quote else "not quoted"
     return (
         f"{what}, separated by {DELIMITERS.get(dialect.delimiter, repr(dialect.delimiter))}, {quote}, in "
-        f"{found.options.encoding.upper()}; {read} {found.records:,} records were read."
+        f"{found.options.text_encoding.upper()}; {read} {found.records:,} records were read."
     )
 
 

@@ -155,7 +155,7 @@ class DelimitedReader:
 
     def _open(self) -> Stream:
         """The file's text in UTF-8."""
-        return as_utf8(compression.expand(self._source), self._source.options.encoding)
+        return as_utf8(compression.expand(self._source), self._source.options.text_encoding)
 
     def _pieces(self, check: Callable[[], None]) -> Iterator[Piece]:
         with closing(self._open()) as stream:

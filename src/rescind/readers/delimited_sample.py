@@ -97,7 +97,7 @@ def _of_layout(source: Source, format_: Format) -> Iterator[Proposal]:
         yield found
         source = replace(source, options=_with(source.options, [found]))
     if "delimiter" not in said and format_ is Format.csv:
-        head = _head(source, source.options.encoding)
+        head = _head(source, source.options.text_encoding)
         usual = dialect_of(source.options, format_)
         if found := sniffing.delimiter(head, usual, whole=len(head) < _HEAD_BYTES):
             yield found

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import codecs
+from email.message import Message
 from pathlib import PurePath
 
-from rescind.readers.options import Format
+from rescind.errors import InvalidArguments
+from rescind.readers.options import UTF_8, Format, Options, known_encoding
+
+_ASCII = "ascii"  #: said by clients that know nothing better of a text; UTF-8 has it all
 
 NAMES = {
     Format.csv: "CSV",
@@ -71,8 +76,43 @@ def without_compression(name: str) -> str:
 
 
 def by_media_type(media_type: str | None) -> Format | None:
-    """What a Content-Type tells; its parameters do not matter."""
+    """What a Content-Type tells of the format; its parameters do not matter."""
     return MEDIA_TYPES.get((media_type or "").partition(";")[0].strip().lower())
+
+
+def charset(media_type: str | None) -> str | None:
+    """The encoding that a Content-Type's `charset` names, as `encoding` takes it. Raises ValueError for one unknown."""
+    message = Message()
+    message["Content-Type"] = media_type or ""
+    name = message.get_param("charset")
+    if not name or not isinstance(name, str):
+        return None
+    known = known_encoding(name)
+    return UTF_8 if codecs.lookup(known).name == _ASCII else known
+
+
+def in_charset(options: Options, media_type: str | None) -> Options:
+    """The options with the encoding that the Content-Type tells, as if `encoding` had said it.
+
+    Raises InvalidArguments where both are said, and differ, and for a charset that is not known.
+    """
+    try:
+        told = charset(media_type)
+    except ValueError as error:
+        raise _wrong(f"of the Content-Type: {error}") from error
+    if told is None:
+        return options
+    if options.encoding is None:
+        return options.model_copy(update={"encoding": told})
+    if codecs.lookup(told).name != codecs.lookup(options.encoding).name:
+        raise _wrong(
+            f"{options.encoding} is said, but charset={told} in the Content-Type: say one of them, or the same"
+        )
+    return options
+
+
+def _wrong(message: str) -> InvalidArguments:
+    return InvalidArguments(f"encoding: {message}.", [{"name": "encoding", "message": message}])
 
 
 def media_type(format_: Format) -> str:

@@ -66,8 +66,8 @@ def _date_format(text: str) -> str:
     return text
 
 
-def _encoding(name: str) -> str:
-    """The name as it was given; UTF-8 has one, whether a byte order mark is spoken of or not."""
+def known_encoding(name: str) -> str:
+    """The name as it was given; UTF-8 has one, whether a byte order mark is spoken of or not. Raises ValueError."""
     try:
         io.TextIOWrapper(io.BytesIO(), name)  # refuses the codecs that make bytes of bytes
         found = codecs.lookup(name).name
@@ -116,13 +116,19 @@ class Options(BaseModel):
         None,
         description="How dates and times stand in text, as %d.%m.%Y or %m/%d/%y %H:%M:%S; ISO 8601 if nothing is said.",
     )
-    encoding: Annotated[str, Field(max_length=40), AfterValidator(_encoding)] = Field(
-        UTF_8, description="The encoding of text, as windows-1252; it is never guessed."
+    encoding: Annotated[str, Field(max_length=40), AfterValidator(known_encoding)] | None = Field(
+        None,
+        description="The encoding of text, as windows-1252; it is never guessed. If nothing is said it is the charset "
+        "of the file's Content-Type, or UTF-8.",
     )
     null: Nulls | None = Field(None, description="Unquoted spellings of NULL in text, instead of nothing and NA.")
     sheet: Annotated[str, Field(min_length=1, max_length=255)] | None = Field(
         None, description="Which sheet of a spreadsheet; otherwise the first."
     )
+
+    @property
+    def text_encoding(self) -> str:
+        return self.encoding or UTF_8
 
     @property
     def chosen(self) -> frozenset[str]:
@@ -132,7 +138,9 @@ class Options(BaseModel):
 
     def refuse_foreign(self, format_: Format) -> None:
         """Raise InvalidArguments for a choice that files of this format do not have."""
-        if foreign := sorted(self.chosen - OPTIONS_OF.get(format_, frozenset())):
+        # All text is UTF-8 in the formats that have no such option: to say so is no mistake.
+        as_usual = frozenset({"encoding"} if self.encoding == UTF_8 else ())
+        if foreign := sorted(self.chosen - as_usual - OPTIONS_OF.get(format_, frozenset())):
             listed = " and ".join(foreign)
             raise InvalidArguments(
                 f"A file in the format {format_} has no option {listed}.",

@@ -167,7 +167,7 @@ def test_parameters_that_are_not_known_or_cannot_be_are_named(service: Service, 
     [
         {"Content-Type": "application/pdf"},
         {"Content-Type": "application/x-www-form-urlencoded"},
-        {"Content-Type": "text/csv; charset=latin-1"},
+        {"Content-Type": "text/csv; charset=nonsense"},
         {"Content-Encoding": "br"},
     ],
 )
