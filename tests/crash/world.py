@@ -25,7 +25,7 @@ from rescind.domain.task import Commit, Terms
 from rescind.domain.upload import Upload
 from rescind.ledger.engine import Ledger
 from rescind.readers.options import Options
-from rescind.readers.reader import Reader, Source
+from rescind.readers.reader import Opener, Reader, Source
 from rescind.readers.registry import open_reader
 from rescind.targets.registry import TargetRegistry
 from rescind.tasks import generate
@@ -63,8 +63,8 @@ class Parts:
     def recovery(self) -> Recovery:
         return Recovery(self.ledger, self.targets)
 
-    def open_upload(self, upload: Upload, options: Options, check: Callable[[], None]) -> Reader:
-        return open_reader(Source(self.uploads.path(upload), 1 << 20, 1 << 30, options), check)
+    def open_upload(self, upload: Upload, options: Options, check: Callable[[], None], opener: Opener) -> Reader:
+        return open_reader(Source(self.uploads.path(upload), 1 << 20, 1 << 30, options, open=opener), check)
 
     def worker(self) -> Worker:
         coordinator = Coordinator(self.ledger, self.targets, self.recovery)

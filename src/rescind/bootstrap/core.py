@@ -15,7 +15,7 @@ from rescind.ledger import migrate as migration
 from rescind.ledger.engine import Ledger
 from rescind.readers.media import in_charset
 from rescind.readers.options import Options
-from rescind.readers.reader import Reader, Source
+from rescind.readers.reader import Opener, Reader, Source, usual_opener
 from rescind.readers.registry import open_reader
 from rescind.settings import Settings
 from rescind.targets.registry import TargetRegistry, open_targets
@@ -52,7 +52,7 @@ class Core:
     def forgetter(self) -> Forgetter:
         return Forgetter(self.ledger, self.targets, self.settings.task_days)
 
-    def source(self, upload: Upload, options: Options) -> Source:
+    def source(self, upload: Upload, options: Options, opener: Opener = usual_opener) -> Source:
         """Raises InvalidArguments where the options and the upload's Content-Type contradict each other."""
         return Source(
             self.uploads.path(upload),
@@ -61,10 +61,11 @@ class Core:
             in_charset(options, upload.content_type),
             upload.filename,
             upload.content_type,
+            open=opener,
         )
 
-    def open_upload(self, upload: Upload, options: Options, check: Callable[[], None]) -> Reader:
-        return open_reader(self.source(upload, options), check)
+    def open_upload(self, upload: Upload, options: Options, check: Callable[[], None], opener: Opener) -> Reader:
+        return open_reader(self.source(upload, options, opener), check)
 
 
 def open_core(settings: Settings) -> Core:

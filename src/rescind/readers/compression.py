@@ -9,12 +9,12 @@ import zlib
 from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
-from typing import BinaryIO, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 from backports import zstd
 
 from rescind.errors import InputTruncated, InvalidInput
-from rescind.readers.reader import Source
+from rescind.readers.reader import OpenFile, Source
 
 _READ_BYTES = 1024 * 1024
 _MAGIC_BYTES = 10
@@ -109,7 +109,7 @@ def detect(path: Path) -> Compression | None:
 class PlainStream:
     """The bytes of a file that is not compressed."""
 
-    def __init__(self, file: BinaryIO) -> None:
+    def __init__(self, file: OpenFile) -> None:
         self._file = file
         self.consumed = 0
 
@@ -129,7 +129,7 @@ class ExpandedStream:
     Output is made only as it is asked for, so a small file that expands to terabytes costs no memory.
     """
 
-    def __init__(self, file: BinaryIO, compression: Compression, max_expanded_bytes: int) -> None:
+    def __init__(self, file: OpenFile, compression: Compression, max_expanded_bytes: int) -> None:
         self._file = file
         self._compression = compression
         self._method = _METHODS[compression]
@@ -186,7 +186,7 @@ ByteSource = PlainStream | ExpandedStream
 def expand(source: Source) -> ByteSource:
     """The plain bytes of a source."""
     compression = detect(source.path)
-    file = source.path.open("rb")
+    file = source.open(source.path)
     if compression is not None:
         return ExpandedStream(file, compression, source.max_expanded_bytes)
     return PlainStream(file)

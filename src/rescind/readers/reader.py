@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +14,20 @@ import pyarrow as pa
 from rescind.domain.rejects import Reject
 from rescind.domain.schema import Column
 from rescind.readers.options import NOTHING_SAID, Options
+
+
+class OpenFile(Protocol):
+    """A file's bytes, from the first to the last."""
+
+    def read(self, size: int, /) -> bytes: ...
+    def close(self) -> None: ...
+
+
+Opener: TypeAlias = Callable[[Path], OpenFile]
+
+
+def usual_opener(path: Path) -> OpenFile:
+    return path.open("rb")
 
 
 @dataclass(frozen=True)
@@ -28,6 +42,8 @@ class Source:
     media_type: str | None = None  #: as its sender gave it
     #: Of text only the records that begin in about so many bytes are read, where a part is enough; None for all.
     sample_bytes: int | None = None
+    #: For passes over the whole file, byte after byte; a format that is read here and there opens `path` itself.
+    open: Opener = usual_opener
 
 
 class InputField(NamedTuple):

@@ -32,11 +32,12 @@ from rescind.ledger import pending
 from rescind.ledger import tasks as ledger_tasks
 from rescind.ledger.engine import Ledger
 from rescind.readers.options import NOTHING_SAID, Options
-from rescind.readers.reader import Reader
+from rescind.readers.reader import Opener, Reader
 from rescind.settings import DEFAULT_TARGET
 from rescind.tasks.writing import Refused, TableWriter
 from rescind.transaction.work import Work
 from rescind.uploads.output_file import OutputFile
+from rescind.uploads.measured import UsedUpload
 from rescind.uploads.outputs import OutputStore
 from rescind.uploads.store import UploadStore
 
@@ -189,14 +190,14 @@ class Transaction:
         ledger: Ledger,
         uploads: UploadStore,
         outputs: OutputStore,
-        open_upload: Callable[[Upload, Options, Callable[[], None]], Reader],
+        open_upload: Callable[[Upload, Options, Callable[[], None], Opener], Reader],
     ) -> None:
         self._work = work
         self._ledger = ledger
         self._uploads = uploads
         self._outputs = outputs
         self._open_upload = open_upload
-        self._inputs: list[Upload] = []
+        self._inputs: list[UsedUpload] = []
         self._draft = Draft()
         self._rows_read: int | None = None
 
@@ -345,9 +346,9 @@ class Transaction:
     def upload(self, upload_id: str, options: Options = NOTHING_SAID) -> closing[Reader]:
         """A reader of an upload's rows, for a `with`. The bytes' digest is verified before the decision."""
         upload = self._uploads.get(upload_id)
-        self._inputs.append(upload)
+        self._inputs.append(used := UsedUpload(upload))
         self.progress(bytes_total=upload.length)
-        return closing(self._open_upload(upload, options, self.check))
+        return closing(self._open_upload(upload, options, self.check, used.open))
 
     def output(self, kind: str, *, filename: str, media_type: str) -> AbstractContextManager[OutputFile]:
         """A binary file to write to, for a `with`; who started the task can download it once the task has committed.
@@ -379,14 +380,14 @@ class Transaction:
             json.dumps(result, allow_nan=False)
         except (TypeError, ValueError) as error:
             raise ResultInvalid(f"Task {self._work.task.name} returned what is not JSON: {error}.") from error
-        for upload in self._inputs:
-            self._uploads.verify(upload, self.check)
+        for used in self._inputs:
+            self._uploads.verify(used.upload, self.check, used.measure)
         written = self._work.control.progress.rows
         return replace(
             self._draft,
             rows_read=written if self._rows_read is None else self._rows_read,
             rows_written=written,
-            input_digest=self._inputs[0].sha256 if self._inputs else None,
+            input_digest=self._inputs[0].upload.sha256 if self._inputs else None,
             result=result,
             checksum=self._checksum(),
         )
@@ -394,5 +395,5 @@ class Transaction:
     def _checksum(self) -> str:
         """SHA-256 over what the rows were made of: the task's name and arguments, and its uploads' digests."""
         task = self._work.task
-        made_of = [task.name, task.args, [upload.sha256 for upload in self._inputs]]
+        made_of = [task.name, task.args, [used.upload.sha256 for used in self._inputs]]
         return hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()

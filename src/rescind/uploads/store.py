@@ -113,28 +113,35 @@ class UploadStore:
         """The file with its bytes."""
         return self._directory.path(upload.id)
 
-    def verify(self, upload: Upload, check: Callable[[], None]) -> None:
-        """Read the bytes again. Raises InputChanged unless length and digest are those that were received.
+    def verify(self, upload: Upload, check: Callable[[], None], read: Measure | None = None) -> None:
+        """Raise InputChanged unless length and digest of the bytes are those that were received.
 
-        `check` is called for every MiB and may raise.
+        `read` is of bytes that were read already; without it they are read now, and `check`, which may raise, is
+        called for every MiB.
         """
-        measure = Measure()
         try:
             failpoints.hit("upload.changed_file")
-            with self.path(upload).open("rb") as file:
-                for piece in pieces(file):
-                    check()
-                    measure.add(piece)
+            length = self.path(upload).stat().st_size
+            measure = read or self._measured(upload, check)
         except FileNotFoundError as error:
             raise InputChanged(f"The bytes of upload {upload.id} are gone.") from error
         except failpoints.Injected as error:
             raise InputChanged(f"The bytes of upload {upload.id} have changed: a failpoint says so.") from error
-        if measure.length != upload.length:
-            raise InputChanged(
-                f"Upload {upload.id} had {upload.length} bytes when it was received; now it has {measure.length}."
-            )
+        for found in (length, measure.length):
+            if found != upload.length:
+                raise InputChanged(
+                    f"Upload {upload.id} had {upload.length} bytes when it was received; now it has {found}."
+                )
         if measure.sha256 != upload.sha256:
             raise InputChanged(f"The bytes of upload {upload.id} are not those that were received: SHA-256 differs.")
+
+    def _measured(self, upload: Upload, check: Callable[[], None]) -> Measure:
+        measure = Measure()
+        with self.path(upload).open("rb") as file:
+            for piece in pieces(file):
+                check()
+                measure.add(piece)
+        return measure
 
     def sweep(self, now: datetime) -> int:
         """Delete what nobody needs any more; how many files that were.

@@ -18,7 +18,7 @@ from rescind.ledger import transitions
 from rescind.ledger.engine import Ledger
 from rescind.process import ProcessId
 from rescind.readers.options import Options
-from rescind.readers.reader import Reader
+from rescind.readers.reader import Opener, Reader
 from rescind.scheduling.queue import next_task
 from rescind.targets.registry import TargetRegistry
 from rescind.tasks.registry import TaskRegistry
@@ -45,7 +45,7 @@ class Worker:
     registry: TaskRegistry
     uploads: UploadStore
     outputs: OutputStore
-    open_upload: Callable[[Upload, Options, Callable[[], None]], Reader]
+    open_upload: Callable[[Upload, Options, Callable[[], None], Opener], Reader]
     coordinator: Coordinator
     announce: Callable[[str], None]
     leaving: Callable[[], bool]
