@@ -38,7 +38,8 @@ def show(task_id: str) -> Response:
         found = rejects.of_task(connection, task_id)
     rows = [{"record": r.record, "column": r.column, "value": r.value, "reason": r.reason} for r in found]
     if form == CSV:
-        return Response(_csv(rows), content_type=rejecting.MEDIA_TYPE)
+        named = {"Content-Disposition": f"attachment; filename={rejecting.FILE_NAME}"}
+        return Response(_csv(rows), content_type=rejecting.MEDIA_TYPE, headers=named)
     return answers.document({"rejects": rows, "total": _total(task, len(rows))})
 
 

@@ -54,7 +54,7 @@ def refuse_both(to: Path | None, access: Access) -> None:
 def receive(service: Service, task: Mapping[str, Any], to: Path | None, seen: View) -> Path:
     """Get the task's file; where it is. Raises Failure: then nothing new stands under its name."""
     output = _output(service, task)
-    place = _fresh(output["filename"]) if to is None else to
+    place = fresh(output["filename"]) if to is None else to
     if place == STANDARD_OUTPUT:
         _Receiver(service, task, output, sys.stdout.buffer, seen).run()
         sys.stdout.flush()
@@ -85,7 +85,7 @@ def _output(service: Service, task: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
-def _fresh(name: str) -> Path:
+def fresh(name: str) -> Path:
     """The name, in this directory. Raises Failure where something has it: only a name that was given is replaced."""
     place = Path(Path(name).name)
     if place.exists():

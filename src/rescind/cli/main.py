@@ -39,7 +39,7 @@ USER_COMMANDS = (
     ("commit", "rescind.cli.tasks:commit", "Commit a task that is held."),
     ("stop", "rescind.cli.tasks:stop", "Stop a task and have all that it wrote taken back."),
     ("retry", "rescind.cli.tasks:retry", "Start a failed or stopped task again, as a new task."),
-    ("rejects", "rescind.cli.tasks:rejects", "Show the rows that a load rejected, and why."),
+    ("rejects", "rescind.cli.rejects:rejects", "Show the rows that a load rejected, and why."),
 )
 OPERATOR_COMMANDS = (
     ("up", "rescind.cli.up:up", "Run the whole service on this machine until Ctrl-C."),

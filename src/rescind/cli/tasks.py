@@ -1,4 +1,4 @@
-"""The user commands about tasks: start a `generate`, list, show, commit, stop, retry, and the rejected rows."""
+"""The user commands about tasks: start a `generate`, list, show, commit, stop and retry."""
 
 from __future__ import annotations
 
@@ -87,21 +87,6 @@ def retry(task_id: TaskId, /, *, wait: Wait = False, access: Access = HERE) -> i
     with Service(access.url) as service:
         task = service.post(path("tasks", task_id, "retry"))
         return started(service, task, wait=wait, as_json=access.json)
-
-
-def rejects(task_id: TaskId, /, *, access: Access = HERE) -> int:
-    """Show the rows that a load rejected, and why."""
-    with Service(access.url) as service:
-        found = service.get(path("tasks", task_id, "rejects"))
-    if access.json:
-        return report.dump(found)
-    for reject in found["rejects"]:
-        print(report.reject_line(reject))
-    if found["total"] > len(found["rejects"]):
-        print(f"… {found['total']:,} in all; these are the first {len(found['rejects']):,}")
-    if not found["total"]:
-        print("No rows were rejected.")
-    return Exit.done
 
 
 def started(service: Service, task: dict[str, Any], *, wait: bool, as_json: bool) -> int:
