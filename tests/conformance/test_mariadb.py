@@ -7,12 +7,14 @@ from functools import partial
 
 import pytest
 import sqlalchemy as sa
+from tests.support.indexes import indexes_of
 from tests.support.servers.mariadb import MariaDB
 from tests.support.servers.server import running
 
 from rescind.targets.mysql.session import SessionId
 from rescind.targets.mysql.target import MySQLTarget
 from rescind.testing.conformance import Conformance, Connect
+from rescind.testing.conformance.indexes import IndexesOf
 from rescind.urls import database_url
 
 
@@ -25,12 +27,20 @@ def without_load(mariadb: MariaDB) -> Iterator[MariaDB]:
 
 class TestMariaDB(Conformance):
     @pytest.fixture
-    def connect(self, mariadb_url: str) -> Connect:
-        return partial(MySQLTarget, "default", database_url(mariadb_url))
+    def url(self, mariadb_url: str) -> str:
+        return mariadb_url
 
     @pytest.fixture
-    def engine(self, mariadb_url: str) -> sa.Engine:
-        return sa.create_engine(database_url(mariadb_url).set(drivername="mysql+pymysql"))
+    def connect(self, url: str) -> Connect:
+        return partial(MySQLTarget, "default", database_url(url))
+
+    @pytest.fixture
+    def engine(self, url: str) -> sa.Engine:
+        return sa.create_engine(database_url(url).set(drivername="mysql+pymysql"))
+
+    @pytest.fixture
+    def indexes(self, url: str) -> IndexesOf:
+        return partial(indexes_of, url)
 
     def recycled(self, session: str) -> str:
         found = SessionId.parse(session)
@@ -39,14 +49,14 @@ class TestMariaDB(Conformance):
 
 class TestMariaDBWithoutTwoPhase(TestMariaDB):
     @pytest.fixture
-    def connect(self, mariadb_url: str) -> Connect:
-        return partial(MySQLTarget, "default", database_url(mariadb_url), "never")
+    def connect(self, url: str) -> Connect:
+        return partial(MySQLTarget, "default", database_url(url), "never")
 
 
 class TestMariaDBWithoutLoadData(TestMariaDB):
     @pytest.fixture
-    def connect(self, without_load: MariaDB) -> Connect:
-        return partial(MySQLTarget, "default", database_url(without_load.make_database()))
+    def url(self, without_load: MariaDB) -> str:
+        return without_load.make_database()
 
     @pytest.fixture
     def engine(self) -> None:

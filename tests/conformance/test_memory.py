@@ -11,6 +11,7 @@ from tests.support.memory import socket_path
 
 from rescind.domain.branch import Protocol
 from rescind.testing.conformance import Conformance, Connect
+from rescind.testing.conformance.indexes import IndexesOf
 from rescind.testing.conformance.scene import LEDGER, Scene, new_branch
 from rescind.testing.memory import MemoryTarget, Operator, in_thread
 
@@ -25,6 +26,10 @@ class TestMemory(Conformance):
     @pytest.fixture
     def connect(self, operator: Operator) -> Connect:
         return partial(MemoryTarget, "memory", operator.address)
+
+    @pytest.fixture
+    def indexes(self, connect: Connect) -> IndexesOf:
+        return lambda table: sorted(connect().catalog().table(table).indexes)
 
     def recycled(self, session: str) -> str:
         number, _, started = session.partition("@")

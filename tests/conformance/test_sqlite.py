@@ -7,11 +7,13 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from tests.support.indexes import indexes_of
 
 from rescind.process import ProcessId
 from rescind.targets.sqlite import branch
 from rescind.targets.sqlite.target import SQLiteTarget
 from rescind.testing.conformance import Conformance, Connect
+from rescind.testing.conformance.indexes import IndexesOf
 
 
 class TestSQLite(Conformance):
@@ -23,6 +25,10 @@ class TestSQLite(Conformance):
     @pytest.fixture
     def engine(self, tmp_path: Path) -> sa.Engine:
         return sa.create_engine(f"sqlite:///{tmp_path}/data.db")
+
+    @pytest.fixture
+    def indexes(self, tmp_path: Path) -> IndexesOf:
+        return partial(indexes_of, f"sqlite:///{tmp_path}/data.db")
 
     def recycled(self, session: str) -> str:
         process, _, serial = session.rpartition("|")

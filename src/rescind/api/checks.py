@@ -13,7 +13,7 @@ from rescind.domain.upload import Upload
 from rescind.errors import InvalidArguments, MissingColumn, TargetBusy, TargetUnavailable, UnknownTable
 from rescind.readers.registry import open_reader
 from rescind.tasks import export, load
-from rescind.tasks.matching import agreed, fields, match
+from rescind.tasks.matching import agreed, expect_columns, fields, match
 
 
 def check_at_once(name: str, args: dict[str, Any], wanted: Wanted) -> None:
@@ -101,6 +101,9 @@ def check_load(args: dict[str, Any], upload: Upload, targets: Sequence[str]) -> 
                 raise
             return
         if how.create:
-            check_names(list(found.values()), [target for target in targets if target not in tables])
+            new = [target for target in targets if target not in tables]
+            check_names(list(found.values()), new)
+            if new and reader.header_is_whole:
+                expect_columns(found.values(), how.key or (), how.index or ())
     if matched:
         agreed(matched)

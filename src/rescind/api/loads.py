@@ -12,7 +12,7 @@ from rescind.api import answers, schemas
 from rescind.api.checks import check_load, check_tables
 from rescind.api.idempotency import HEADER, request_key
 from rescind.api.openapi import problems
-from rescind.api.query import Flag, Number, takes
+from rescind.api.query import REPEATED, Flag, Number, takes
 from rescind.api.reading import ReadingQuery
 from rescind.api.receiving import kept_if_submitted, receive
 from rescind.api.services import services
@@ -20,20 +20,22 @@ from rescind.api.terms import TermsQuery, Wanted, check_commit
 from rescind.domain.upload import Upload
 from rescind.readers.options import Options
 from rescind.tasks.load import MOST_WRITERS, How
-from rescind.tasks.matching import Fields, Names
+from rescind.tasks.matching import Fields, Indexes, Names
 
 Listed = Annotated[Names, WithJsonSchema({"type": "string"})]
+Indexed = Annotated[Indexes, WithJsonSchema({"type": "array", "items": {"type": "string"}})]
 
 blueprint = APIBlueprint("loads", __name__, url_prefix="/v1/tables", tag="Rows")
 
 
 class LoadQuery(TermsQuery, ReadingQuery, How, Fields):
-    """How to load. Lists of names are separated by commas."""
+    """How to load. Lists of names are separated by commas; `index` may be given once for each index."""
 
     create: Flag = Field(False, description=How.model_fields["create"].description)
     count: Flag = Field(False, description=How.model_fields["count"].description)
     columns: Listed | None = Field(None, description=Fields.model_fields["columns"].description)
     key: Listed | None = Field(None, description=How.model_fields["key"].description)
+    index: Annotated[Indexed | None, REPEATED] = Field(None, description=How.model_fields["index"].description)
     ignore: Listed | None = Field(None, description=Fields.model_fields["ignore"].description)
     writers: Annotated[Number, Field(ge=1, le=MOST_WRITERS)] = Field(
         1, description="Over how many branches of each target the rows are split; all of them commit, or none does."

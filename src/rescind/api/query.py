@@ -7,7 +7,7 @@ from typing import Annotated, Any, TypeVar
 
 from apiflask import APIBlueprint
 from flask import current_app, request
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo
 
 from rescind.errors import InvalidArguments
 
@@ -28,6 +28,13 @@ def _flag(text: object) -> object:
     return text
 
 
+def _every(value: object, info: ValidationInfo) -> object:
+    """All values of the parameter: APIFlask gives a model the first of them."""
+    return request.args.getlist(info.field_name or "") or value
+
+
+#: Said of a parameter that may be given several times.
+REPEATED = BeforeValidator(_every)
 Flag = Annotated[bool, BeforeValidator(_flag)]
 Number = Annotated[int, BeforeValidator(_number)]
 Cursor = Annotated[str, Field(min_length=1, max_length=4096, description="`next` of the page before.")]
@@ -55,8 +62,10 @@ def refuse_unknown() -> None:
     if request.routing_exception is not None:
         return  # nothing is at that address: that is what is wrong
     view = current_app.view_functions.get(request.endpoint or "")
-    doubled = [name for name, values in request.args.lists() if len(values) > 1]
-    unread = [] if hasattr(view, _PARSED) else list(request.args)
+    model: type[Query] | None = getattr(view, _PARSED, None)
+    repeated = {name for name, field in model.model_fields.items() if REPEATED in field.metadata} if model else set()
+    doubled = [name for name, values in request.args.lists() if len(values) > 1 and name not in repeated]
+    unread = [] if model else list(request.args)
     if names := doubled or unread:
         raise InvalidArguments(
             f"The request is wrong: query parameter {', '.join(names)} is {'given twice' if doubled else 'not known'}.",

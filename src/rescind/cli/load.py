@@ -20,7 +20,7 @@ from rescind.cli.exits import Exit, Failure
 from rescind.cli.options import Key, Terms, Wait
 from rescind.cli.progress import View, view
 from rescind.cli.reading import Reading, help_of
-from rescind.cli.service import Access, Service, Unanswered, path
+from rescind.cli.service import Access, Query, Service, Unanswered, path
 from rescind.cli.tasks import HERE, USUAL, started
 from rescind.readers.media import by_name, media_type, without_compression
 from rescind.readers.options import Format
@@ -44,6 +44,9 @@ class Writing:
     count: Annotated[bool, Parameter(help=help_of(How, "count"))] = False
     mode: Annotated[Mode | None, Parameter(help=help_of(How, "mode"))] = None
     key: Annotated[str | None, Parameter(help=help_of(How, "key"))] = None
+    index: Annotated[list[str] | None, Parameter(help=help_of(How, "index"), negative=(), consume_multiple=False)] = (
+        None
+    )
     columns: Annotated[str | None, Parameter(help=help_of(Fields, "columns"))] = None
     ignore: Annotated[str | None, Parameter(help=help_of(Fields, "ignore"))] = None
     on_error: Annotated[OnError | None, Parameter(help=help_of(How, "on_error"))] = None
@@ -52,10 +55,14 @@ class Writing:
         int | None, Parameter(help="Split the rows over so many branches; all of them commit, or none.")
     ] = None
 
-    def said(self) -> dict[str, str]:
+    def said(self) -> Query:
         """As parameters of a query string: those that were given."""
         given = {field.name: getattr(self, field.name) for field in fields(self)}
-        return {name: "true" if value is True else str(value) for name, value in given.items() if value}
+        return {name: _spelled(value) for name, value in given.items() if value}
+
+
+def _spelled(value: object) -> str | list[str]:
+    return value if isinstance(value, list) else "true" if value is True else str(value)
 
 
 AS_USUAL = Writing()
@@ -86,13 +93,13 @@ def load(
     if not into:
         raise Failure("The table has no name.", "Nothing was sent.", "Name it with --into.", Exit.usage)
     key = idempotency_key or str(uuid.uuid4())
-    query = writing.said() | reading.said() | dict(terms.query())
+    query = {**writing.said(), **reading.said(), **dict(terms.query())}
     with Service(access.url) as service:
         task = _send(service, file, path("tables", into, "rows"), query, key, silent=access.json)
         return started(service, task, wait=wait, as_json=access.json)
 
 
-def _send(service: Service, file: Path, to: str, query: dict[str, str], key: str, *, silent: bool) -> dict[str, Any]:
+def _send(service: Service, file: Path, to: str, query: Query, key: str, *, silent: bool) -> dict[str, Any]:
     """The task document of the load."""
     try:
         with _opened(file) as opened, view(silent=silent) as seen:

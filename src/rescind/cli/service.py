@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Self, TypeAlias
 from urllib.parse import quote, urlsplit
 
 import httpx2
@@ -20,6 +20,9 @@ DEFAULT_URL = "http://127.0.0.1:8000"
 CONNECT_SECONDS = 5.0
 #: Longest silence of the service. After the last byte of an upload it looks at the target before it answers.
 ANSWER_SECONDS = 60.0
+
+#: Parameters of a query string; a list is one that is given several times.
+Query: TypeAlias = Mapping[str, str | list[str]]
 
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
@@ -76,7 +79,7 @@ class Service:
         """`body` is sent as JSON; None sends no body."""
         return self._ask("POST", path, json=body, headers=headers)
 
-    def send(self, path: str, body: Iterable[bytes], *, query: Mapping[str, str], headers: Mapping[str, str]) -> Any:
+    def send(self, path: str, body: Iterable[bytes], *, query: Query, headers: Mapping[str, str]) -> Any:
         """POST a stream; `headers` must have its Content-Length and Content-Type."""
         return self._ask("POST", path, content=body, params=query, headers=headers)
 

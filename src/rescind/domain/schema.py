@@ -82,6 +82,8 @@ class Table:
     #: Names of the columns by which the database finds at most one row, the primary key's first. Without those that it
     #: enforces for some rows only, for parts or expressions of values, or at the commit. Empty for a table to be made.
     unique: tuple[tuple[str, ...], ...] = ()
+    #: Names of the columns of each further index that a table to be made gets. Not told of a table that is there.
+    indexes: tuple[tuple[str, ...], ...] = ()
 
     @property
     def key(self) -> tuple[Column, ...]:

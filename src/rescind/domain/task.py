@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import operator
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -10,6 +11,8 @@ from typing import Any
 from rescind.domain.branch import Protocol
 from rescind.domain.states import State
 from rescind.errors import Retry
+
+LONGEST_PHASE = 40  #: characters of a phase that are kept
 
 
 class Commit(StrEnum):
@@ -44,6 +47,35 @@ class Progress:
     rows_total: int | None = None
     bytes: int = 0
     bytes_total: int | None = None
+
+    def told(
+        self,
+        added: int,
+        phase: str | None = None,
+        rows_total: int | None = None,
+        bytes: int | None = None,
+        bytes_total: int | None = None,
+    ) -> Progress:
+        """With so many rows added, and what is not None set. Raises as `whole`."""
+        return replace(
+            self,
+            phase=self.phase if phase is None else str(phase)[:LONGEST_PHASE],
+            rows=whole(self.rows + added),
+            rows_total=self.rows_total if rows_total is None else whole(rows_total),
+            bytes=self.bytes if bytes is None else whole(bytes),
+            bytes_total=self.bytes_total if bytes_total is None else whole(bytes_total),
+        )
+
+
+def whole(number: int) -> int:
+    """The number as the ledger can keep it: NumPy's integers become Python's.
+
+    Raises TypeError or ValueError for what is no whole number of 63 bits.
+    """
+    found = operator.index(number)
+    if not 0 <= found < 2**63:
+        raise ValueError(f"{found} is no count: it is negative, or has more than 63 bits")
+    return found
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,9 @@ One attempt at a task opens at most one branch in a target, and the verbs come i
                                           └─ prepare ─ commit ─ close    (two-phase)
                      rollback ─ close at any moment before
 
-Where the card says that DDL is not transactional, `create_table` comes between `open` and `start` (PROTOCOL R12).
+Where the card says that DDL is not transactional, `create_table` comes between `open` and `start` (PROTOCOL R12), and
+makes the table's indexes with it. Everywhere else they are built by `create_indexes`, when all rows are there: to put
+each row into each index at its turn takes three times as long.
 
 * `open_branch` connects and learns the session's identity, and does nothing else: the coordinator writes the
   identity into the ledger BEFORE `start` begins a transaction, so that no branch can exist unknown.
@@ -79,7 +81,14 @@ class Branch(Protocol):
     def create_table(self, table: Table) -> None:
         """Make the table: inside the transaction, or before `start` where DDL commits by itself.
 
-        Raises TargetConflict where a table of that name is there.
+        What the table's indexes cannot be is refused here, before a row is written. Raises TargetConflict where a
+        table of that name is there, TargetRefused.
+        """
+
+    def create_indexes(self, table: Table) -> None:
+        """Build the indexes of a table that this branch has made, from the rows that it has by now.
+
+        Raises TargetRefused where DDL commits by itself, ConstraintViolated for a value that is too long for an index.
         """
 
     def clear_table(self, table: str) -> int:

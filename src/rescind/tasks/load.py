@@ -26,7 +26,7 @@ from rescind.readers.policy import all_or_none
 from rescind.readers.reader import InputField, Reader, Rows
 from rescind.targets import keys
 from rescind.tasks import rejecting
-from rescind.tasks.matching import AS_NAMED, Fields, Names, agreed, fields, made, match
+from rescind.tasks.matching import AS_NAMED, Fields, Indexes, Names, agreed, fields, made, match
 from rescind.tasks.rejecting import MostRejects, Rejects
 from rescind.tasks.transactional import Spread, Transaction, UploadId, Writers, transactional
 from rescind.tasks.writing import Refused, encoded_ahead
@@ -58,6 +58,11 @@ class How(BaseModel):
         None,
         description="Of mode=upsert: the columns by which rows are found, a primary key or unique index. With "
         "create=true a table that is made gets them as its primary key.",
+    )
+    index: Indexes | None = Field(
+        None,
+        description="Of a table that is made (create=true): the columns of an index, and so on for each index. A table "
+        "that is there keeps those that it has.",
     )
     on_error: OnError = Field(
         "abort", description="skip: leave out the rows that do not fit, and keep them all for download."
@@ -97,6 +102,8 @@ def load(
         tx.progress(phase="writing")
         with _given(tx, reader, matched, how) as given:
             _write(tx, reader, tables, given, how)
+        for target in missing:
+            tx.create_indexes(tables[target], target)
         for target in tables:
             _end(tx, target, table, how, is_new=target in missing)
     return {"table": table}
@@ -124,6 +131,19 @@ def check(how: How, writers: int, targets: Sequence[str]) -> None:
         raise _wrong("key", "names the columns by which mode=upsert finds rows")
     if how.key and how.mode != "upsert" and not how.create:
         raise _wrong("key", "is for mode=upsert, and for a table to be made (create=true)")
+    _check_indexes(how)
+
+
+def _check_indexes(how: How) -> None:
+    if how.index and not how.create:
+        raise _wrong("index", "is for a table to be made (create=true)")
+    indexes = how.index or ()
+    for columns in indexes:
+        listed = f"({', '.join(columns)})"
+        if indexes.count(columns) > 1:
+            raise _wrong("index", f"{listed} is there twice")
+        if len(set(columns)) < len(columns):
+            raise _wrong("index", f"a column is twice in {listed}")
 
 
 @dataclass(frozen=True)
@@ -185,7 +205,7 @@ def _tables(
                 raise missing_table(name, target, tx.targets) from error
             missing.append(target)
     if missing:
-        new = made(name, reader.infer(tx.check), found, how.key or ())
+        new = made(name, reader.infer(tx.check), found, how.key or (), how.index or ())
         tables |= dict.fromkeys(missing, new)
     return {target: tables[target] for target in tx.targets}, missing
 

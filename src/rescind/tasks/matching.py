@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Annotated
 
@@ -14,6 +14,7 @@ from rescind.errors import InvalidArguments, MissingColumn, UnknownColumn
 from rescind.readers.reader import InputField
 
 MOST_NAMES = 10_000
+MOST_INDEXES = 64  #: of a table: MySQL has no more
 SEPARATOR = ":"
 
 
@@ -26,6 +27,18 @@ Names = Annotated[
     tuple[Annotated[str, Field(min_length=1, max_length=1_000)], ...],
     BeforeValidator(_listed),
     Field(max_length=MOST_NAMES, strict=False),
+]
+
+
+def _several(value: object) -> object:
+    return [value] if isinstance(value, str) else value
+
+
+#: A list of such lists, none of them empty; one alone may stand without a list around it.
+Indexes = Annotated[
+    tuple[Annotated[Names, Field(min_length=1)], ...],
+    BeforeValidator(_several),
+    Field(min_length=1, max_length=MOST_INDEXES, strict=False),
 ]
 
 
@@ -104,21 +117,32 @@ def agreed(matched: Mapping[str, tuple[InputField, ...]]) -> tuple[InputField, .
     return wanted
 
 
-def made(name: str, columns: Sequence[Column], found: Mapping[str, str], key: Sequence[str] = ()) -> Table:
+def made(
+    name: str,
+    columns: Sequence[Column],
+    found: Mapping[str, str],
+    key: Sequence[str] = (),
+    indexes: Sequence[tuple[str, ...]] = (),
+) -> Table:
     """A table for the columns, which are called as the file's fields, without those that are ignored.
 
-    Raises InvalidArguments for a key that is not among them.
+    Raises InvalidArguments for a key or index of others.
     """
     kept = [replace(column, name=found[column.name]) for column in columns if column.name in found]
-    names = [column.name for column in kept]
-    absent = [column for column in key if column not in names]
-    if absent:
-        raise _wrong("key", f"the table to be made has no column {absent[0]!r}")
+    expect_columns([column.name for column in kept], key, indexes)
     places = {column: place for place, column in enumerate(key, 1)}
     columns = tuple(
         replace(column, key=places[column.name], nullable=False) if column.name in places else column for column in kept
     )
-    return Table(name, columns, (tuple(key),) if key else ())
+    return Table(name, columns, (tuple(key),) if key else (), tuple(indexes))
+
+
+def expect_columns(names: Collection[str], key: Sequence[str], indexes: Sequence[Sequence[str]]) -> None:
+    """Raise InvalidArguments for a key or index of columns that the table to be made would not have."""
+    for parameter, wanted in [("key", key), *(("index", columns) for columns in indexes)]:
+        absent = [column for column in wanted if column not in names]
+        if absent:
+            raise _wrong(parameter, f"the table to be made has no column {absent[0]!r}")
 
 
 def _renamed(columns: Sequence[str], header: Sequence[str]) -> dict[str, str]:

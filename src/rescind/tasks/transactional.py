@@ -14,7 +14,6 @@ from __future__ import annotations
 import hashlib
 import inspect
 import json
-import operator
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass, field, replace
@@ -26,6 +25,7 @@ from sqlalchemy import Connection
 
 from rescind.domain.receipt import Draft, Output
 from rescind.domain.schema import Table, expect_plain, hidden
+from rescind.domain.task import whole
 from rescind.domain.upload import Upload
 from rescind.errors import InvalidArguments, ResultInvalid, TargetBusy, UnknownTable
 from rescind.ledger import pending
@@ -36,8 +36,8 @@ from rescind.readers.reader import Opener, Reader
 from rescind.settings import DEFAULT_TARGET
 from rescind.tasks.writing import Refused, TableWriter
 from rescind.transaction.work import Work
-from rescind.uploads.output_file import OutputFile
 from rescind.uploads.measured import UsedUpload
+from rescind.uploads.output_file import OutputFile
 from rescind.uploads.outputs import OutputStore
 from rescind.uploads.store import UploadStore
 
@@ -52,8 +52,6 @@ class Spread:
 
 
 Function = Callable[..., Any]
-
-LONGEST_PHASE = 40  #: characters of a phase that are kept
 
 
 @dataclass(frozen=True)
@@ -173,14 +171,6 @@ def _bare(hint: Any) -> Any:
     return getattr(hint, "__origin__", hint)
 
 
-def _whole(number: int) -> int:
-    """The number as the ledger can keep it: NumPy's integers become Python's, everything else is refused here."""
-    whole = operator.index(number)
-    if not 0 <= whole < 2**63:
-        raise ValueError(f"{whole} is no count: it is negative, or has more than 63 bits")
-    return whole
-
-
 class Transaction:
     """One attempt at a task, as its function sees it."""
 
@@ -234,29 +224,11 @@ class Transaction:
         `target` is where the rows were written; None for a file. Raises TypeError or ValueError for a count that is
         no whole number of 64 bits.
         """
-        added = _whole(rows)
+        added = whole(rows)
         if added and target is not None:  # a task that only tells its phase need not write to `default`
             self._work.written[self._work.numbers(target)[0]] += added
-        self._tell(added, phase, rows_total, bytes, bytes_total)
-
-    def _tell(
-        self,
-        added: int,
-        phase: str | None = None,
-        rows_total: int | None = None,
-        bytes: int | None = None,
-        bytes_total: int | None = None,
-    ) -> None:
         control = self._work.control
-        now = control.progress
-        control.progress = replace(
-            now,
-            phase=now.phase if phase is None else str(phase)[:LONGEST_PHASE],
-            rows=_whole(now.rows + added),
-            rows_total=now.rows_total if rows_total is None else _whole(rows_total),
-            bytes=now.bytes if bytes is None else _whole(bytes),
-            bytes_total=now.bytes_total if bytes_total is None else _whole(bytes_total),
-        )
+        control.progress = control.progress.told(added, phase, rows_total, bytes, bytes_total)
 
     def table(self, name: str, target: str = DEFAULT_TARGET) -> Table:
         """What the table looks like, read outside the transaction.
@@ -314,6 +286,16 @@ class Transaction:
         self._work.create_table(target, table)
         self._draft = replace(self._draft, made=(*self._draft.made, (target, table.name)))
 
+    def create_indexes(self, table: Table, target: str = DEFAULT_TARGET) -> None:
+        """Build the `indexes` of a table that `create_table` made, when its rows are there.
+
+        Nothing is left to do where DDL commits by itself: the table was made with them.
+        """
+        self.check()
+        if table.indexes and self._work.makes_inside(target):
+            self.progress(phase="indexing")
+            self._work.branch(target).create_indexes(table)
+
     def clear_table(self, name: str, target: str = DEFAULT_TARGET) -> int:
         """Delete all rows; returns how many."""
         self.check()
@@ -341,7 +323,7 @@ class Transaction:
 
     def _wrote(self, rows: int, branch: int) -> None:
         self._work.written[branch] += rows
-        self._tell(rows)
+        self._work.control.progress = self._work.control.progress.told(rows)
 
     def upload(self, upload_id: str, options: Options = NOTHING_SAID) -> closing[Reader]:
         """A reader of an upload's rows, for a `with`. The bytes' digest is verified before the decision."""

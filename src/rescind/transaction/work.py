@@ -63,12 +63,16 @@ class Work:
         """The target itself, for reads outside the transaction."""
         return self._targets[name]
 
+    def makes_inside(self, target: str) -> bool:
+        """Whether DDL there is part of the transaction."""
+        return self._targets[target].capabilities().transactional_ddl.grade is Grade.full
+
     def create_table(self, target: str, table: Table) -> None:
         """Make the table in the target's (first) branch; where DDL commits by itself, on record before (PROTOCOL R12).
 
         Raises TargetRefused where that is too late: the branch has begun to write.
         """
-        if self._targets[target].capabilities().transactional_ddl.grade is Grade.full:
+        if self.makes_inside(target):
             self.branch(target).create_table(table)
             return
         number = self.numbers(target)[0]

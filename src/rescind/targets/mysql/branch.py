@@ -98,6 +98,10 @@ class MySQLBranch:
         except pymysql.Error as error:
             raise (known(error) or TargetRefused(described(error))) from error
 
+    def create_indexes(self, table: Table) -> None:
+        """Refused: a table is made with its indexes."""
+        raise TargetRefused(f"MySQL commits when it makes an index: table {table.name} is made with all it has.")
+
     def clear_table(self, table: str) -> int:
         """Delete all rows; returns how many. Raises UnknownTable, TargetRefused."""
         with self._own(breaks=True):

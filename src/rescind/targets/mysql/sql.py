@@ -7,9 +7,11 @@ import re
 from rescind.domain.branch import BranchId
 from rescind.domain.schema import Column, Table, Type, hidden
 from rescind.errors import TargetRefused
+from rescind.targets import indexes
 from rescind.targets.capabilities import NameLimit
 
-KEY_CHARACTERS = 191  #: of a text in a key that says no length: four such columns fit into an index
+KEY_CHARACTERS = 191  #: of a text in a key or index that says no length: four such columns fit into an index
+_MOST_INDEXED = 16  #: columns of an index
 
 _DECLARED = {
     Type.integer: "BIGINT",
@@ -42,7 +44,7 @@ def literal(text: str) -> str:
 
 
 def create_table(table: Table, branch: BranchId, has_uuid: bool) -> str:
-    """The statement that makes the table and notes who made it.
+    """The statement that makes the table with its indexes and notes who made it. MySQL chooses the indexes' names.
 
     Raises TargetRefused for a name or type that cannot be had.
     """
@@ -50,9 +52,11 @@ def create_table(table: Table, branch: BranchId, has_uuid: bool) -> str:
         _check_name(name)
     if hidden(table.name):
         raise TargetRefused(f"A table cannot be called {table.name!r}.")
+    indexes.check(table, "MySQL", _MOST_INDEXED)
     parts = [_column(table, column, has_uuid) for column in table.columns]
     if table.key:
         parts.append(f"PRIMARY KEY ({', '.join(quote(column.name) for column in table.key)})")
+    parts += [f"INDEX ({', '.join(map(quote, columns))})" for columns in table.indexes]
     options = f"ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 ROW_FORMAT=DYNAMIC COMMENT={literal(str(branch))}"
     return f"CREATE TABLE {quote(table.name)} ({', '.join(parts)}) {options}"
 
@@ -68,20 +72,21 @@ def _column(table: Table, column: Column, has_uuid: bool) -> str:
         return f"{quote(column.name)} BIGINT NOT NULL AUTO_INCREMENT"
     if column.declared and not _DECLARATION.fullmatch(column.declared):
         raise TargetRefused(f"Column {column.name!r} cannot be declared as {column.declared!r}.")
-    declared = column.declared or _declared(column, has_uuid)
+    indexed = bool(column.key) or any(column.name in columns for columns in table.indexes)
+    declared = column.declared or _declared(column, has_uuid, indexed)
     # Said in full: an old server gives a TIMESTAMP that says nothing the time of each change.
     return f"{quote(column.name)} {declared} {'NULL' if column.nullable and not column.key else 'NOT NULL'}"
 
 
-def _declared(column: Column, has_uuid: bool) -> str:
+def _declared(column: Column, has_uuid: bool, indexed: bool) -> str:
     limits = column.limits
     if column.type is Type.uuid and has_uuid:
         return "UUID"
-    if column.type is Type.text and (column.key or limits.characters is not None):
+    if column.type is Type.text and (indexed or limits.characters is not None):
         characters = limits.characters or KEY_CHARACTERS
         binary = " CHARACTER SET utf8mb4 COLLATE utf8mb4_bin" if column.key else ""
         return f"VARCHAR({characters}){binary}"
-    if column.type is Type.binary and column.key:
+    if column.type is Type.binary and indexed:
         return f"VARBINARY({limits.bytes or KEY_CHARACTERS})"
     if column.type is Type.decimal and limits.precision is not None:
         return f"DECIMAL({limits.precision},{limits.scale or 0})"

@@ -92,6 +92,14 @@ class PostgreSQLBranch:
             except psycopg.ProgrammingError as error:
                 raise TargetRefused(f"PostgreSQL: {error.diag.message_primary}.") from error
 
+    def create_indexes(self, table: Table) -> None:
+        """Build them from the rows. Raises ConstraintViolated for a value that is too long, TargetRefused."""
+        with self._own() as cursor:
+            relation = relations.to_be_written(cursor, table.name)
+            for columns in table.indexes:
+                self._connection.expect_alive()  # a cancel that came between two of them has found nothing to end
+                cursor.execute(sql.create_index(relation.sql, columns))
+
     def clear_table(self, table: str) -> int:
         """Delete all rows; returns how many. Raises UnknownTable, TargetRefused."""
         with self._own() as cursor, savepoint(cursor, "rescind_clear"):

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from datetime import date, datetime
 from datetime import time as clock
 
 from rescind.domain.schema import Column, Table, Type, hidden
 from rescind.errors import TargetRefused
+from rescind.targets import indexes
 from rescind.targets.capabilities import NameLimit
 
 _DECLARED = {
@@ -28,6 +30,8 @@ _DECLARED = {
 _DECLARATION = re.compile(r"[A-Za-z][A-Za-z0-9_ ]*(\([0-9 ,]+\))?[A-Za-z ]*")
 #: PostgreSQL cuts off the rest without a word, and a table of that name may be there.
 LONGEST_NAME = NameLimit(63, "bytes")
+
+_MOST_INDEXED = 32  #: columns of an index
 
 #: Values that a session takes at a time: drawing them one by one costs a sixth of a narrow load.
 _CACHED_VALUES = 1000
@@ -51,10 +55,16 @@ def create_table(table: Table) -> str:
             raise TargetRefused(f"{name!r} cannot be a name: {rule}.")
     if hidden(table.name):
         raise TargetRefused(f"A table cannot be called {table.name!r}.")
+    indexes.check(table, "PostgreSQL", _MOST_INDEXED)
     parts = [_column(table, column) for column in table.columns]
     if table.key:
         parts.append(f"PRIMARY KEY ({', '.join(quote(column.name) for column in table.key)})")
     return f"CREATE TABLE {quote(table.name)} ({', '.join(parts)})"
+
+
+def create_index(relation: str, columns: Sequence[str]) -> str:
+    """The statement that builds an index, whose name PostgreSQL chooses; `relation` is quoted."""
+    return f"CREATE INDEX ON {relation} ({', '.join(map(quote, columns))})"
 
 
 def _column(table: Table, column: Column) -> str:

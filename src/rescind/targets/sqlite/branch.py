@@ -70,6 +70,13 @@ class SQLiteBranch:
             except sqlite3.OperationalError as error:
                 raise (known(error) or TargetRefused(f"SQLite: {error}.")) from error
 
+    def create_indexes(self, table: Table) -> None:
+        """Build them from the rows."""
+        with self._own():
+            for columns in table.indexes:
+                taken = frozenset(name.lower() for (name,) in self._session.execute("SELECT name FROM sqlite_schema"))
+                self._session.execute(sql.create_index(table.name, columns, taken))
+
     def clear_table(self, table: str) -> int:
         """Delete all rows; returns how many. Raises UnknownTable."""
         with self._own():

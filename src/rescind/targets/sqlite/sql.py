@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Sequence
+from itertools import count
 
 from rescind.domain.schema import Column, Table, Type, hidden
 from rescind.errors import TargetRefused
@@ -38,6 +40,22 @@ def create_table(table: Table) -> str:
     if table.key and table.identity is None:
         parts.append(f"PRIMARY KEY ({', '.join(quote(column.name) for column in table.key)})")
     return f"CREATE TABLE {quote(table.name)} ({', '.join(parts)})"
+
+
+def create_index(table: str, columns: Sequence[str], taken: frozenset[str]) -> str:
+    """The statement that builds an index, of a name that is not among those `taken` in lower case.
+
+    SQLite's indexes share their names with one another and with the tables, and keep them when their table is renamed.
+    """
+    name = next(name for name in _names(table, columns) if name.lower() not in taken)
+    return f"CREATE INDEX {quote(name)} ON {quote(table)} ({', '.join(map(quote, columns))})"
+
+
+def _names(table: str, columns: Sequence[str]) -> Iterator[str]:
+    # A name may not begin with sqlite_, and a table may be called "sqlite".
+    name = "_".join(["ix", table, *columns])
+    yield name
+    yield from (f"{name}_{number}" for number in count(2))
 
 
 def _column(table: Table, column: Column) -> str:

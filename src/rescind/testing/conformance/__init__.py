@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from rescind.testing.conformance.cancelling import Cancelling
 from rescind.testing.conformance.catalogs import Catalogs
+from rescind.testing.conformance.indexes import Indexes
 from rescind.testing.conformance.made_before import MadeBefore
 from rescind.testing.conformance.markers import Markers
 from rescind.testing.conformance.one_phase import OnePhase
@@ -27,5 +28,7 @@ from rescind.testing.conformance.upserts import Upserts
 __all__ = ["Conformance", "Connect"]
 
 
-class Conformance(OnePhase, TwoPhase, Sessions, Markers, Tables, MadeBefore, Catalogs, Cancelling, Together, Upserts):
+class Conformance(
+    OnePhase, TwoPhase, Sessions, Markers, Tables, Indexes, MadeBefore, Catalogs, Cancelling, Together, Upserts
+):
     """The whole suite."""

@@ -42,6 +42,11 @@ class MemoryBranch:
         else:
             self._link.call("make_table", table, self.id)
 
+    def create_indexes(self, table: Table) -> None:
+        if not self._transactional_ddl:
+            raise TargetRefused("A table is made with its indexes here.")
+        self._link.call("create_indexes", table)
+
     def clear_table(self, table: str) -> int:
         cleared: int = self._link.call("clear_table", table)
         return cleared

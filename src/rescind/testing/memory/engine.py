@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import chain, count
 from typing import Any
@@ -130,7 +130,16 @@ class Database:
         self._wait(session, lambda: any(c.touches(table.name) for c in self._others(changes)))
         if table.name in self.tables or table.name in changes.created:
             raise Refusal(Kind.exists, f"There is a table {table.name} already.")
-        changes.created[table.name] = Stored(table)
+        changes.created[table.name] = Stored(replace(table, indexes=()))
+
+    def create_indexes(self, session: Session, table: Table) -> None:
+        """Of a table that this transaction has made, from the rows that it has put there."""
+        changes = self._active(session)
+        stored = changes.created.get(table.name)
+        if stored is None:
+            raise Refusal(Kind.unknown_table, f"This transaction has made no table {table.name}.")
+        self._take_time(session, len(changes.inserted[table.name]))
+        stored.table = replace(stored.table, indexes=table.indexes)
 
     def make_table(self, session: Session, table: Table, maker: BranchId) -> None:
         """As on MySQL: it commits by itself. It waits, and so lands, like any other statement of the session."""

@@ -23,7 +23,7 @@ START_SECONDS = 20.0  #: how long a server process may take until it answers
 
 #: Verbs that need the caller's session; all others are the same from anywhere.
 _OF_SESSION = {"start", "create_table", "clear_table", "write", "write_marker", "prepare", "commit", "rollback"}
-_OF_SESSION |= {"insert_tombstone", "make_table", "undo_table"}
+_OF_SESSION |= {"insert_tombstone", "make_table", "undo_table", "create_indexes"}
 _OF_ALL = {"list_prepared", "commit_prepared", "rollback_prepared", "end_session", "cancel", "blocked"}
 _OF_ALL |= {"read_markers", "newest_incarnation", "forget", "table", "table_names", "rows"}
 
