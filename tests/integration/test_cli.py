@@ -186,7 +186,8 @@ def test_retry_of_what_is_done(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_doctor_finds_all_well(stack: Stack, capsys: pytest.CaptureFixture[str]) -> None:
     checks = {check["name"]: check for check in answer(capsys, "doctor")}
-    assert {"python", "home", "service", "space", "ledger", "broker", "uploads", "target:default"} <= set(checks)
+    parts = {"ledger", "broker", "uploads", "outputs", "target:default"}
+    assert {"python", "home", "service", "space", *parts} <= set(checks)
     assert {check["verdict"] for check in checks.values()} <= {"ok", "warn"}
     assert f"process {stack.process.pid}" in checks["service"]["reason"]
 

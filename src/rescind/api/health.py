@@ -29,7 +29,7 @@ def alive() -> Response:
 @blueprint.output(schemas.Readiness)
 @blueprint.doc(responses=problems())
 def ready() -> Response:
-    """Say whether ledger, broker and targets answer, and which do not."""
+    """Say whether ledger, broker, targets and the directories of files answer, and which do not."""
     reasons = services().readiness()
     parts = {part: reason or OK for part, reason in reasons.items()}
     missing = [part for part, reason in reasons.items() if reason is not None]

@@ -32,6 +32,7 @@ def _readiness(core: Core, celery: Celery) -> dict[str, Callable[[], str | None]
         if core.settings.broker()
         else partial(_writable, core.settings.home / "broker"),
         "uploads": partial(_writable, core.settings.uploads_directory()),
+        "outputs": partial(_writable, core.settings.outputs_directory()),
     }
     checks |= {f"target:{name}": target.preflight for name, target in core.targets.items()}
     return {part: partial(_reason, check) for part, check in checks.items()}

@@ -153,6 +153,7 @@ _CURES = {
     "is made by `rescind migrate`.",
     "broker": "Start the broker; CELERY_BROKER_URL says where it is. Work that is accepted meanwhile is safe.",
     "uploads": "Make the directory writable, or choose another with RESCIND_UPLOADS.",
+    "outputs": "Make the directory writable, or choose another with RESCIND_OUTPUTS.",
     "target": "Start the database, or put address, user, password and database right in DATABASE_URL or "
     "RESCIND_TARGETS__NAME; the message says which.",
     marker.NAME: "Run `rescind migrate`; where its user may not make tables, an administrator makes this one with the "

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import httpx2 as httpx
 import psutil
+import pytest
 from tests.support.api import answers, free_port, running, settings_in
 from tests.support.waiting import until
 
@@ -67,6 +68,16 @@ def test_a_users_task_is_checked_and_documented(tmp_path: Path) -> None:
         assert (wrong.status_code, wrong.json()["errors"][0]["argument"]) == (422, "month")
         task_id = service.submit("close-month", month="2026-10")
         assert service.task(task_id)["args"] == {"month": "2026-10", "days": 31}
+
+
+@pytest.mark.parametrize("part", ["uploads", "outputs"])
+def test_a_directory_of_files_that_cannot_be(tmp_path: Path, part: str) -> None:
+    (tmp_path / "taken").write_text("of somebody else")
+    with running(tmp_path, **{f"RESCIND_{part.upper()}": str(tmp_path / "taken")}) as service:
+        ready = service.client.get("/readyz")
+        assert (ready.status_code, ready.json()["code"]) == (503, "not-ready")
+        assert [name for name, reason in ready.json()["parts"].items() if reason != "ok"] == [part]
+        assert str(tmp_path / "taken") in ready.json()["detail"]
 
 
 def test_a_target_that_is_down(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ def test_readyz_names_each_part(service: Service) -> None:
     answer = service.client.get("/readyz")
     assert answer.status_code == 200
     assert answer.json()["ready"] is True
-    assert answer.json()["parts"].keys() >= {"ledger", "broker", "target:default"}
+    assert answer.json()["parts"].keys() == {"ledger", "broker", "uploads", "outputs", "target:default"}
     assert set(answer.json()["parts"].values()) == {"ok"}
 
 
