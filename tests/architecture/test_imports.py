@@ -24,6 +24,8 @@ def test_the_package_itself_imports_nothing() -> None:
     ("module", "foreign"),
     [
         ("rescind.cli.main", {"flask", "celery", "sqlalchemy", "pyarrow"}),  # a command starts at once
+        ("rescind.cli.reading", {"pyarrow", "sqlalchemy"}),
+        ("rescind.readers.media", {"pyarrow", "sqlalchemy"}),
         ("rescind.transaction.coordinator", {"flask", "celery", "rescind.uploads", "rescind.readers"}),
         ("rescind.tasks", {"flask", "celery"}),
         ("rescind.worker.run", {"flask"}),

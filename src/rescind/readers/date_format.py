@@ -2,7 +2,8 @@
 
 `%d %m %H %M %S` are one or two digits, and two where they touch another directive; `%Y` is four, `%y` two (69 to
 99 are 1969 to 1999, 00 to 68 are 2000 to 2068, as POSIX says); `%f` is one to six digits of a second's fraction, `%%` a
-percent sign. All else stands for itself. Nothing depends on a language or a place.
+percent sign. All else stands for itself. Nothing depends on a language or a place. The command line asks too, and waits
+for no parser here.
 """
 
 from __future__ import annotations
@@ -11,14 +12,8 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import product
-from typing import Any
-
-import pyarrow as pa
-from pyarrow import compute
 
 from rescind.domain.schema import Type
-
-pc: Any = compute  # its type hints know no constants
 
 _TOKEN = re.compile(r"%(.?)", re.DOTALL)
 _ONE_OR_TWO, _TWO = "[0-9]{1,2}", "[0-9]{2}"
@@ -33,9 +28,6 @@ _TYPES: dict[str, tuple[Type, ...]] = {
     **{"".join(sorted(time)): (Type.time,) for time in _TIMES},
     **{"".join(sorted(d + t)): (Type.timestamp, Type.timestamptz) for d, t in product(_DATES, _TIMES)},
 }
-_LAST_OF_2000S = "68"
-#: What a value becomes that is not in the form: nothing takes it.
-_OF_NO_TYPE = "?"
 
 
 @dataclass(frozen=True)
@@ -44,26 +36,6 @@ class DateFormat:
 
     pattern: str
     types: tuple[Type, ...]  #: whose values stand in this form; those of other types stay ISO 8601
-
-    def iso(self, text: pa.StringArray) -> pa.StringArray:
-        """The values in ISO 8601; one that is not in this form becomes one of no type."""
-        found = pc.extract_regex(text, f"^{self.pattern}$")
-        part = {field.name: pc.utf8_lpad(pc.struct_field(found, field.name), 2, "0") for field in found.type}
-        if "f" in part:
-            part["f"] = pc.struct_field(found, "f")
-        if "y" in part:
-            century = pc.if_else(pc.less_equal(part["y"], _LAST_OF_2000S), "20", "19")
-            part["Y"] = _joined(century, part["y"], "")
-        iso: Any = None
-        for letter, before in (("Y", ""), ("m", "-"), ("d", "-"), ("H", " "), ("M", ":"), ("S", ":"), ("f", ".")):
-            if letter in part:
-                iso = part[letter] if iso is None else _joined(iso, part[letter], before)
-        values: pa.StringArray = pc.if_else(pc.and_(text.is_valid(), found.is_null()), _OF_NO_TYPE, iso)
-        return values
-
-
-def _joined(first: Any, second: Any, between: str) -> Any:
-    return pc.binary_join_element_wise(first, second, between)
 
 
 @lru_cache
