@@ -14,6 +14,7 @@ from tests.support.surface import Surface, document, real_surface
 
 from rescind import failpoints
 from rescind.domain.states import State
+from rescind.readers import policy
 from rescind.urls import database_url
 
 TABLE = "CREATE TABLE items (id INTEGER PRIMARY KEY, name VARCHAR(20) NOT NULL)"
@@ -62,6 +63,16 @@ def test_replace_puts_the_files_rows_in_the_place_of_the_old(s: Surface, url: st
     assert task["state"] == "committed"
     assert task["receipt"]["counts"] == {"before": 2, "after": 3}
     assert items(url) == [(2, "new"), (3, "more"), (9, "last")]
+
+
+@pytest.mark.parametrize("url", ["postgresql", "mariadb"], indirect=True)  # SQLite has one writer at a time
+def test_rows_of_each_writer_are_counted(s: Surface, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(policy, "BATCH_ROWS", 2)
+    task = ended(s, "writers=2&count=true", b"id,name\n11,a\n12,b\n13,c\n14,d\n15,e\n16,f\n")
+    assert task["receipt"]["counts"] == {"before": 2, "after": 8}
+    rows = [branch["rows"] for branch in task["receipt"]["branches"]]
+    assert sum(rows) == 6
+    assert all(rows), "both branches have to write, or one's count would be right by chance"
 
 
 @pytest.mark.parametrize("url", ["postgresql", "mariadb"], indirect=True)  # SQLite has nothing that could be held

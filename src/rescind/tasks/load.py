@@ -232,7 +232,7 @@ def _begin(tx: Transaction, target: str, table: Table, how: How, *, is_new: bool
 
 def _end(tx: Transaction, target: str, table: str, how: How, *, is_new: bool) -> None:
     if how.count:
-        tx.counted("after", _count(tx, table, target), target)
+        tx.counted("after", _count(tx, table, target) + tx.written_beside(target), target)
     elif how.mode == "replace" or (is_new and how.mode == "append"):
         tx.counted("after", tx.written(target), target)
 

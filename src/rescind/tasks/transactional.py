@@ -321,6 +321,10 @@ class Transaction:
         """Rows that were written to that target so far."""
         return sum(self._work.written[number] for number in self._work.numbers(target))
 
+    def written_beside(self, target: str = DEFAULT_TARGET) -> int:
+        """Those that `connection` does not see: rows that were written by further branches of the target."""
+        return sum(self._work.written[number] for number in self._work.numbers(target)[1:])
+
     def _wrote(self, rows: int, branch: int) -> None:
         self._work.written[branch] += rows
         self._work.control.progress = self._work.control.progress.told(rows)
