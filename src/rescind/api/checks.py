@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from contextlib import closing, suppress
 from typing import Any
@@ -12,12 +13,14 @@ from rescind.domain.schema import Table, expect_plain, hidden
 from rescind.domain.upload import Upload
 from rescind.errors import InvalidArguments, MissingColumn, TargetBusy, TargetUnavailable, UnknownTable
 from rescind.readers.registry import open_reader
-from rescind.tasks import export, load
+from rescind.targets.capabilities import Capabilities, Grade
+from rescind.tasks import export, load, spreading
 from rescind.tasks.matching import agreed, expect_columns, fields, match
+from rescind.tasks.transactional import AUTO
 
 
-def check_at_once(name: str, args: dict[str, Any], wanted: Wanted) -> None:
-    """Check how the task is to commit, and a built-in task's tables and file.
+def check_at_once(name: str, args: dict[str, Any], wanted: Wanted) -> dict[str, Any]:
+    """Check how the task is to commit, and a built-in task's tables and file. Returns the arguments to submit it with.
 
     Raises UnknownTask, InvalidArguments and what the checks below raise.
     """
@@ -25,13 +28,14 @@ def check_at_once(name: str, args: dict[str, Any], wanted: Wanted) -> None:
     checked = definition.check(args)
     targets = check_commit(definition, checked, wanted)
     if name == "load":
-        check_load(checked, services().uploads.get(checked["upload"]), targets)
+        checked = settled(checked, services().uploads.get(checked["upload"]), targets)
     elif name == "export":
         check_export(checked, targets)
     elif name == "clear":
         check_tables(checked["table"], targets, may_miss=checked["made_by_rescind"])
     elif name == "generate":
         check_tables(checked["table"], targets, may_miss=True)
+    return checked
 
 
 def check_tables(name: str, targets: Sequence[str], *, may_miss: bool) -> dict[str, Table]:
@@ -66,6 +70,14 @@ def check_names(names: Sequence[str], targets: Sequence[str]) -> None:
                     )
 
 
+def check_seen(writers: int | str, targets: Sequence[str]) -> None:
+    """Raise InvalidArguments where several writers are wanted for a table that only one of them would see."""
+    for target in targets:
+        with suppress(TargetUnavailable, TargetBusy):
+            card = services().look(target, lambda found: found.capabilities())
+            load.expect_seen(writers, inside=card.transactional_ddl.grade is Grade.full)
+
+
 def refuse_hidden(name: str) -> None:
     """Raise UnknownTable for a name that callers may neither see nor make."""
     if hidden(name):
@@ -79,10 +91,24 @@ def check_export(args: dict[str, Any], targets: Sequence[str]) -> None:
         table.only(args["columns"])
 
 
-def check_load(args: dict[str, Any], upload: Upload, targets: Sequence[str]) -> None:
+def settled(args: dict[str, Any], upload: Upload, targets: Sequence[str]) -> dict[str, Any]:
+    """The checked arguments of a load, with a number of writers where that was left open. Raises as `check_load`."""
+    filled = check_load(args, upload, targets)
+    if args["writers"] != AUTO:
+        return args
+
+    def ask(target: str) -> tuple[Capabilities, Table]:
+        return services().look(target, lambda found: found.capabilities()), services().table(args["table"], target)
+
+    how, cores = load.load.given(args)["how"], len(os.sched_getaffinity(0))
+    return load.load.decided(args, spreading.writers(how, targets, upload.length, cores, filled, ask))
+
+
+def check_load(args: dict[str, Any], upload: Upload, targets: Sequence[str]) -> frozenset[str] | None:
     """Compare the file's header with the tables; `args` are checked.
 
-    Raises UnknownTable, UnknownColumn, MissingColumn, InvalidInput, InvalidArguments.
+    Returns the columns that the file has values for, None where only the attempt sees them all. Raises UnknownTable,
+    UnknownColumn, MissingColumn, InvalidInput, InvalidArguments.
     """
     given = load.load.given(args)
     how, reading, said = given["how"], given["reading"], given["said"]
@@ -90,7 +116,7 @@ def check_load(args: dict[str, Any], upload: Upload, targets: Sequence[str]) -> 
     tables = check_tables(given["table"], targets, may_miss=how.create)
     with closing(open_reader(services().source(upload, reading))) as reader:
         if not reader.header_is_whole and (said.columns or said.ignore):
-            return  # the attempt reads on
+            return None  # the attempt reads on
         found = fields(reader.header, said, named=reading.header)
         try:
             matched = {target: match(found, table) for target, table in tables.items()}
@@ -99,11 +125,13 @@ def check_load(args: dict[str, Any], upload: Upload, targets: Sequence[str]) -> 
         except MissingColumn:
             if reader.header_is_whole:
                 raise
-            return
+            return None
         if how.create:
             new = [target for target in targets if target not in tables]
             check_names(list(found.values()), new)
+            check_seen(given["writers"], new)
             if new and reader.header_is_whole:
                 expect_columns(found.values(), how.key or (), how.index or ())
     if matched:
         agreed(matched)
+    return frozenset(found.values()) if reader.header_is_whole else None

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from apiflask import APIBlueprint
 from flask import Response, request
-from pydantic import Field, WithJsonSchema
+from pydantic import Field, WithJsonSchema, WrapValidator
 
 from rescind.api import answers, schemas
-from rescind.api.checks import check_load, check_tables
+from rescind.api.checks import check_tables, settled
 from rescind.api.idempotency import HEADER, request_key
 from rescind.api.openapi import problems
 from rescind.api.query import REPEATED, Flag, Number, takes
@@ -19,11 +19,13 @@ from rescind.api.services import services
 from rescind.api.terms import TermsQuery, Wanted, check_commit
 from rescind.domain.upload import Upload
 from rescind.readers.options import Options
-from rescind.tasks.load import MOST_WRITERS, How
+from rescind.tasks.load import MOST_WRITERS, WRITERS, How, in_one_message
 from rescind.tasks.matching import Fields, Indexes, Names
 
 Listed = Annotated[Names, WithJsonSchema({"type": "string"})]
 Indexed = Annotated[Indexes, WithJsonSchema({"type": "array", "items": {"type": "string"}})]
+
+Writers = Annotated[Annotated[Number, Field(ge=1, le=MOST_WRITERS)] | Literal["auto"], WrapValidator(in_one_message)]
 
 blueprint = APIBlueprint("loads", __name__, url_prefix="/v1/tables", tag="Rows")
 
@@ -37,9 +39,7 @@ class LoadQuery(TermsQuery, ReadingQuery, How, Fields):
     key: Listed | None = Field(None, description=How.model_fields["key"].description)
     index: Annotated[Indexed | None, REPEATED] = Field(None, description=How.model_fields["index"].description)
     ignore: Listed | None = Field(None, description=Fields.model_fields["ignore"].description)
-    writers: Annotated[Number, Field(ge=1, le=MOST_WRITERS)] = Field(
-        1, description="Over how many branches of each target the rows are split; all of them commit, or none does."
-    )
+    writers: Writers = Field(1, description=WRITERS)
 
     def args(self, table: str, upload: str) -> dict[str, Any]:
         """The task's arguments: those that were chosen."""
@@ -81,5 +81,5 @@ def _submit(table: str, query: LoadQuery, wanted: Wanted, upload: Upload) -> tup
     if first is not None:
         return first, False
     args = services().registry["load"].check(query.args(table, upload.id))
-    check_load(args, upload, _targets(table, upload.id, query, wanted))
+    args = settled(args, upload, _targets(table, upload.id, query, wanted))
     return submission.submit("load", args, targets=wanted.targets, terms=wanted.terms, upload=upload, key=key)

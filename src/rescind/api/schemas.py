@@ -225,6 +225,7 @@ class CardDocument(BaseModel):
     one_phase: AbilityDocument
     two_phase: AbilityDocument
     parallel_writers: AbilityDocument
+    several_branches: AbilityDocument
     transactional_ddl: AbilityDocument
     sql: AbilityDocument
     bulk_load: AbilityDocument

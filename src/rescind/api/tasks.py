@@ -50,8 +50,8 @@ def submit(wanted: schemas.TaskRequest) -> Response:
     if first is not None:
         return answers.accepted(first)
     how = Wanted(targets(wanted.targets), terms(wanted.commit, wanted.hold_seconds, dry_run=wanted.dry_run))
-    check_at_once(wanted.task, wanted.args, how)
-    task_id, _ = submission.submit(wanted.task, wanted.args, targets=how.targets, terms=how.terms, key=key)
+    args = check_at_once(wanted.task, wanted.args, how)
+    task_id, _ = submission.submit(wanted.task, args, targets=how.targets, terms=how.terms, key=key)
     return answers.accepted(task_id)
 
 

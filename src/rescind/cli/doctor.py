@@ -144,6 +144,7 @@ _ABILITIES = {
     "one_phase": "one-phase commit",
     "two_phase": "two-phase commit",
     "parallel_writers": "several tasks writing at once",
+    "several_branches": "a large load is sooner done by several branches",
     "transactional_ddl": "tables made by tasks",
     "sql": "SQL of your own tasks",
     "bulk_load": "many rows",

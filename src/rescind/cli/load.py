@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Annotated, Any, BinaryIO
+from typing import Annotated, Any, BinaryIO, Literal
 
 from cyclopts import Parameter
 
@@ -24,7 +24,7 @@ from rescind.cli.service import Access, Query, Service, Unanswered, path
 from rescind.cli.tasks import HERE, USUAL, started
 from rescind.readers.media import by_name, media_type, without_compression
 from rescind.readers.options import Format
-from rescind.tasks.load import How, Mode, OnError
+from rescind.tasks.load import WRITERS, How, Mode, OnError
 from rescind.tasks.matching import Fields
 
 PIECE_BYTES = 1024**2
@@ -51,9 +51,7 @@ class Writing:
     ignore: Annotated[str | None, Parameter(help=help_of(Fields, "ignore"))] = None
     on_error: Annotated[OnError | None, Parameter(help=help_of(How, "on_error"))] = None
     max_rejects: Annotated[str | None, Parameter(help=help_of(How, "max_rejects"))] = None
-    writers: Annotated[
-        int | None, Parameter(help="Split the rows over so many branches; all of them commit, or none.")
-    ] = None
+    writers: Annotated[int | Literal["auto"] | None, Parameter(help=WRITERS)] = None
 
     def said(self) -> Query:
         """As parameters of a query string: those that were given."""

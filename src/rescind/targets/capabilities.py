@@ -48,6 +48,7 @@ class Capabilities:
     one_phase: Ability
     two_phase: Ability
     parallel_writers: Ability  #: several tasks may write at the same time
+    several_branches: Ability  #: two branches of one task load a large file sooner than one: `writers=auto` asks it
     transactional_ddl: Ability  #: limited: a table is made before the transaction begins, and undone (PROTOCOL R12)
     sql: Ability  #: a task may run its own SQL
     bulk_load: Ability  #: limited: many-row INSERT; the reason names its cost and the cure

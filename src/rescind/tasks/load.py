@@ -7,7 +7,7 @@ from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidatorFunctionWrapHandler, WrapValidator
 from sqlalchemy import func, select
 from sqlalchemy import table as sql_table
 
@@ -28,12 +28,28 @@ from rescind.targets import keys
 from rescind.tasks import rejecting
 from rescind.tasks.matching import AS_NAMED, Fields, Indexes, Names, agreed, fields, made, match
 from rescind.tasks.rejecting import MostRejects, Rejects
-from rescind.tasks.transactional import Spread, Transaction, UploadId, Writers, transactional
+from rescind.tasks.transactional import AUTO, Spread, Transaction, UploadId, Writers, transactional
 from rescind.tasks.writing import Refused, encoded_ahead
 
 MOST_WRITERS = 16
 ONE_WRITER = Writers(1)
+WRITERS = (
+    "Over how many branches of each target the rows are split; all of them commit, or none does. auto: over two where "
+    "that is known to pay, else one; the task's arguments tell which."
+)
 
+
+def in_one_message(value: object, read: ValidatorFunctionWrapHandler) -> object:
+    """Of a union each way of reading the value would have its own, named after itself and not the parameter."""
+    try:
+        return read(value)
+    except ValidationError:
+        raise ValueError(f"a whole number from 1 to {MOST_WRITERS}, or {AUTO}, is expected") from None
+
+
+HowManyWriters = Annotated[
+    Annotated[Writers, Field(ge=1, le=MOST_WRITERS)] | Literal["auto"], WrapValidator(in_one_message)
+]
 
 #: What becomes of the rows that the table has. replace: they are deleted in the same transaction; whoever reads sees
 #: them until the commit, and keeps them without one. upsert: those whose key a row of the file has get its values.
@@ -81,13 +97,14 @@ def load(
     table: Annotated[str, Field(max_length=255, pattern=r"\S")],
     upload: UploadId,
     how: Annotated[How, Spread] = USUAL,
-    writers: Annotated[Writers, Field(ge=1, le=MOST_WRITERS)] = ONE_WRITER,
+    writers: HowManyWriters = ONE_WRITER,
     reading: Annotated[Options, Spread] = NOTHING_SAID,
     said: Annotated[Fields, Spread] = AS_NAMED,
 ) -> dict[str, str]:
     """Put the rows of an uploaded file into a table; a bad row takes all back, unless bad rows are to be left out.
 
-    `writers` splits the rows over so many branches. With several targets each gets all rows.
+    `writers` splits the rows over so many branches; `auto` does where that is known to pay. With several targets each
+    gets all rows.
     """
     check(how, writers, tx.targets)
     with tx.upload(upload, reading) as reader:
@@ -97,6 +114,8 @@ def load(
         matched = agreed({target: match(found, into) for target, into in tables.items()})
         for into in tables.values():
             check_key(into, matched, how)
+        for target in missing:
+            expect_seen(writers, inside=tx.makes_inside(target))
         for target, into in tables.items():
             _begin(tx, target, into, how, is_new=target in missing)
         tx.progress(phase="writing")
@@ -119,19 +138,25 @@ def check_key(table: Table, matched: Sequence[InputField], how: How) -> None:
         raise _wrong("key", str(error).rstrip(".")) from error
 
 
-def check(how: How, writers: int, targets: Sequence[str]) -> None:
+def check(how: How, writers: int | str, targets: Sequence[str]) -> None:
     """Raises InvalidArguments for what excludes each other."""
     if how.max_rejects is not None and how.on_error == "abort":
         raise _wrong("max_rejects", "is for on_error=skip only")
     if how.on_error == "skip" and len(targets) > 1:
         raise _wrong("on_error", "cannot be skip with several targets: a row might fit into one of them only")
-    if how.mode != "append" and writers > 1:
+    if how.mode != "append" and writers not in (1, AUTO):
         raise _wrong("writers", f"cannot be more than 1 with mode={how.mode}: its branches would wait for each other")
     if how.mode == "upsert" and not how.key:
         raise _wrong("key", "names the columns by which mode=upsert finds rows")
     if how.key and how.mode != "upsert" and not how.create:
         raise _wrong("key", "is for mode=upsert, and for a table to be made (create=true)")
     _check_indexes(how)
+
+
+def expect_seen(writers: int | str, *, inside: bool) -> None:
+    """Raises InvalidArguments where the other branches would look for a table in vain that the first one makes."""
+    if inside and writers not in (1, AUTO):
+        raise _wrong("writers", "cannot be more than 1 for a table to be made: only the branch that makes it sees it")
 
 
 def _check_indexes(how: How) -> None:

@@ -17,7 +17,8 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass, field, replace
-from typing import Any, NewType, get_type_hints
+from types import UnionType
+from typing import Any, NewType, Union, get_args, get_origin, get_type_hints
 
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model
@@ -45,6 +46,7 @@ from rescind.uploads.store import UploadStore
 UploadId = NewType("UploadId", str)
 #: An argument of this type is the number of branches that the task has in each of its targets.
 Writers = NewType("Writers", int)
+AUTO = "auto"  #: in its place: whoever submits the task decides; the task's own arguments have a number
 
 
 class Spread:
@@ -97,8 +99,14 @@ class TaskDefinition:
         chosen = self.targets if targets is None else tuple(targets)
         if not chosen or len(set(chosen)) != len(chosen):
             raise InvalidArguments("A task has at least one target, and names none twice.")
-        writers = args[self.writers_argument] if self.writers_argument else 1
+        decided = self.decided(args)
+        writers = decided[self.writers_argument] if self.writers_argument else 1
         return tuple(name for name in chosen for _ in range(writers))
+
+    def decided(self, args: dict[str, Any], writers: int = 1) -> dict[str, Any]:
+        """Checked arguments with that number of branches where they leave it open: a retry must have the same ones."""
+        name = self.writers_argument
+        return args | {name: writers} if name and args[name] == AUTO else args
 
     def call(self, tx: Transaction, args: dict[str, Any]) -> Any:
         """Run the function with checked arguments."""
@@ -149,7 +157,7 @@ def transactional(
             if parameter.name not in hints:
                 raise TypeError(f"task {name}: parameter {parameter.name} needs a type annotation")
             hint = hints[parameter.name]
-            named[_bare(hint)] = parameter.name
+            named |= dict.fromkeys(_ways(hint), parameter.name)
             if Spread in getattr(hint, "__metadata__", ()):
                 spread[parameter.name] = _bare(hint)
                 fields |= {n: (f.rebuild_annotation(), f) for n, f in _bare(hint).model_fields.items()}
@@ -164,6 +172,12 @@ def transactional(
         )
 
     return decorate
+
+
+def _ways(hint: Any) -> list[Any]:
+    """The types of which a value may be: those of a union, or the one."""
+    plain = hint.__origin__ if hasattr(hint, "__metadata__") else hint
+    return [_bare(way) for way in (get_args(plain) if get_origin(plain) in (Union, UnionType) else (plain,))]
 
 
 def _bare(hint: Any) -> Any:
@@ -286,13 +300,17 @@ class Transaction:
         self._work.create_table(target, table)
         self._draft = replace(self._draft, made=(*self._draft.made, (target, table.name)))
 
+    def makes_inside(self, target: str = DEFAULT_TARGET) -> bool:
+        """Whether a table that is made is part of the transaction: until the commit only the branch sees it."""
+        return self._work.makes_inside(target)
+
     def create_indexes(self, table: Table, target: str = DEFAULT_TARGET) -> None:
         """Build the `indexes` of a table that `create_table` made, when its rows are there.
 
         Nothing is left to do where DDL commits by itself: the table was made with them.
         """
         self.check()
-        if table.indexes and self._work.makes_inside(target):
+        if table.indexes and self.makes_inside(target):
             self.progress(phase="indexing")
             self._work.branch(target).create_indexes(table)
 

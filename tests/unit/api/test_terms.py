@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 from tests.support.surface import FILE, ITEMS, NAMES, Surface, document, surface
 
 from rescind.domain.states import State
+from rescind.tasks import spreading
 from rescind.testing.memory import MemoryTarget
 
 
@@ -46,6 +48,9 @@ def named(problem: dict[str, Any]) -> set[str]:
         ("targets=default,", "targets"),
         ("writers=0", "writers"),
         ("writers=17", "writers"),
+        ("writers=x", "writers"),
+        ("writers=true", "writers"),
+        ("writers=", "writers"),
         ("writers=2&target=plain", "writers"),
         ("commit=manual&target=plain", "commit"),
         ("commit=manual&targets=default,plain", "commit"),
@@ -153,6 +158,23 @@ def test_a_target_with_several_branches_is_named_once(s: Surface) -> None:
     assert (document["state"], document["targets"], document["protocol"]) == ("committed", ["default"], "two-phase")
     assert len(document["receipt"]["branches"]) == 3
     assert s.rows() == 3
+
+
+def test_the_number_of_writers_is_left_open(s: Surface, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(spreading, "PAYS_FROM_BYTES", 1)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: {0, 1})
+    s.load("create=true", table="names", content=b"name\nx\n")
+    s.work()
+    for query, number in (("", 1), ("writers=auto", 2), ("writers=auto&create=true", 2), ("writers=3", 3)):
+        task = s.task(s.accepted(query, table="names", content=b"name\ny\n"))
+        assert (task["args"]["writers"], task["targets"]) == (number, ["default"])
+
+
+def test_a_target_that_is_away_gets_one_writer(s: Surface, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(spreading, "PAYS_FROM_BYTES", 1)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: {0, 1})
+    s.replace("default", MemoryTarget("default", "/nowhere/socket"))
+    assert s.task(s.accepted("writers=auto"))["args"]["writers"] == 1
 
 
 def test_terms_are_shown_only_where_they_are_not_the_usual(s: Surface) -> None:

@@ -129,7 +129,7 @@ def test_doctor_shows_what_the_target_can_do(capsys: pytest.CaptureFixture[str])
 
 def test_doctor_shows_warnings_by_themselves() -> None:
     fine = Ability(Grade.full, "It can.")
-    card = Capabilities("Some 1", fine, fine, fine, fine, fine, fine, ("Its limit is 4 GB.",))
+    card = Capabilities("Some 1", fine, fine, fine, fine, fine, fine, fine, ("Its limit is 4 GB.",))
     first, second = doctor.cards({"default": card, "down": TargetUnavailable("It is down.")})
     assert first.verdict is doctor.Verdict.ok
     assert (second.verdict, second.reason) == (doctor.Verdict.warn, "Its limit is 4 GB.")

@@ -144,6 +144,11 @@ def test_several_targets_and_writers(s: Surface, file: str, capsys: pytest.Captu
     assert (s.rows("default"), s.rows("archive")) == (3, 3)
 
 
+def test_the_number_of_writers_is_left_open(s: Surface, file: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert answer(capsys, "load", file, "--into", "items", "--writers", "auto")["args"]["writers"] == 1
+    assert "--writers" in complaint(capsys, "load", file, "--into", "items", "--writers", "some", code=2)
+
+
 @pytest.mark.parametrize("command", ["load", "generate"])
 def test_what_a_target_cannot_is_said_at_once(
     s: Surface, file: str, command: str, capsys: pytest.CaptureFixture[str]

@@ -7,6 +7,7 @@ from rescind.targets.mysql.preflight import Server
 from rescind.targets.mysql.sql import LONGEST_NAME
 
 _XA = "By XA: a prepared branch survives its session, and the server too."
+_NOT_SOONER = "By two branches large files took as long as by one, or longer (docs/decisions/0006)."
 _NEVER = "The setting two_phase=never: every task commits in one phase."
 
 
@@ -18,6 +19,7 @@ def card(server: Server, two_phase: bool) -> Capabilities:
         one_phase=Ability(Grade.full, "InnoDB's log is on disk before a commit answers; the marker proves the commit."),
         two_phase=Ability(Grade.refused, reason) if reason else Ability(Grade.full, _XA),
         parallel_writers=Ability(Grade.full, "InnoDB locks rows; readers see the old ones until the commit."),
+        several_branches=Ability(Grade.refused, _NOT_SOONER),
         transactional_ddl=Ability(
             Grade.limited, "DDL commits by itself: a table is made before the transaction, and dropped again if empty."
         ),

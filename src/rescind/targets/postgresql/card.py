@@ -17,6 +17,7 @@ def of(facts: Facts) -> Capabilities:
         one_phase=Ability(Grade.full, "A commit waits for the disk, synchronous_commit = on; the marker proves it."),
         two_phase=two_phase(facts),
         parallel_writers=Ability(Grade.full, "Writers wait for each other only where they touch the same rows."),
+        several_branches=_several_branches(facts),
         transactional_ddl=Ability(Grade.full, "CREATE TABLE is rolled back like any other statement."),
         sql=Ability(Grade.full, "Each statement is parsed; DDL, transaction and session statements are refused."),
         bulk_load=Ability(Grade.full, "COPY, from memory."),
@@ -31,6 +32,13 @@ def two_phase(facts: Facts) -> Ability:
         cure = "set it to 64 in postgresql.conf and restart the server"
         return Ability(Grade.refused, f"max_prepared_transactions is 0; to prepare transactions, {cure}.")
     return Ability(Grade.full, f"PREPARE TRANSACTION, for {facts.most_prepared} transactions at a time.")
+
+
+def _several_branches(facts: Facts) -> Ability:
+    if facts.most_prepared < _FEW_PREPARED:
+        why = "each branch needs one, and so do other tasks"
+        return Ability(Grade.refused, f"max_prepared_transactions is {facts.most_prepared}: {why}.")
+    return Ability(Grade.full, "Each branch has a server process, and so a core, of its own.")
 
 
 def _warnings(facts: Facts) -> list[str]:

@@ -26,6 +26,7 @@ _CAPABILITIES = Capabilities(
     one_phase=Ability(Grade.full, "A commit is in the write-ahead log, synchronous=FULL; the marker proves it."),
     two_phase=Ability(Grade.refused, _ONE_PHASE_ONLY),
     parallel_writers=Ability(Grade.refused, "One writer at a time; readers see the old rows until it commits."),
+    several_branches=Ability(Grade.refused, "One writer at a time."),
     transactional_ddl=Ability(Grade.full, "CREATE TABLE is rolled back like any other statement."),
     sql=Ability(Grade.full, "SQLite's authorizer refuses DDL, transaction statements and Rescind's own tables."),
     bulk_load=Ability(Grade.full, "Fifty rows in a statement, in the process itself."),

@@ -33,6 +33,7 @@ class MemoryTarget:
             one_phase=full,
             two_phase=full if self._two_phase else no_prepare,
             parallel_writers=full,
+            several_branches=full if self._two_phase else no_prepare,
             transactional_ddl=full if self._transactional_ddl else by_itself,
             sql=Ability(Grade.refused, "The memory database speaks no SQL."),
             bulk_load=full,

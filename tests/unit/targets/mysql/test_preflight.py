@@ -120,6 +120,13 @@ def test_a_limit_of_the_binary_log_is_on_the_card(target: MySQLTarget) -> None:
     assert any("1,073,741,824 bytes (max_binlog_cache_size)" in warning for warning in target.capabilities().warnings)
 
 
+def test_a_load_is_not_split_by_itself(target: MySQLTarget) -> None:
+    assert (target.capabilities().two_phase.grade, target.capabilities().several_branches.grade) == (
+        Grade.full,
+        Grade.refused,
+    )
+
+
 def test_the_card_is_as_the_server_was_last_seen(target: MySQLTarget, setting: Setting) -> None:
     assert target.capabilities().bulk_load.grade is Grade.full
     setting("local_infile", "0")

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -149,6 +150,13 @@ def test_an_old_server_is_refused(target: PostgreSQLTarget, monkeypatch: pytest.
     monkeypatch.setattr(preflight, "OLDEST", 10**6)
     with pytest.raises(TargetRefused, match="version 13 or later"):
         target.preflight()
+
+
+@pytest.mark.parametrize(("most_prepared", "grade"), [(0, Grade.refused), (15, Grade.refused), (16, Grade.full)])
+def test_several_branches_leave_other_tasks_enough_to_prepare(most_prepared: int, grade: Grade) -> None:
+    ability = card.of(replace(FACTS, most_prepared=most_prepared)).several_branches
+    assert ability.grade is grade
+    assert grade is Grade.full or f"max_prepared_transactions is {most_prepared}:" in ability.reason
 
 
 def test_the_card_says_what_is_missing_and_how_to_get_it() -> None:

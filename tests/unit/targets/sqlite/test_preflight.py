@@ -64,3 +64,7 @@ def test_another_file_in_its_place_gets_no_marker_table_by_looking(path: Path, s
     with pytest.raises(TargetUnavailable, match="the right file"):
         SQLiteTarget("default", path).preflight()
     assert sql("SELECT name FROM sqlite_master") == [("other",)]
+
+
+def test_a_load_is_not_split_by_itself(target: SQLiteTarget) -> None:
+    assert not target.capabilities().several_branches
