@@ -12,6 +12,7 @@ from tests.support.surface import FILE, ITEMS, NAMES, Surface, document, surface
 
 from rescind.domain.states import State
 from rescind.tasks import spreading
+from rescind.tasks.submission import Submission
 from rescind.testing.memory import MemoryTarget
 
 
@@ -175,6 +176,14 @@ def test_a_target_that_is_away_gets_one_writer(s: Surface, monkeypatch: pytest.M
     monkeypatch.setattr(os, "sched_getaffinity", lambda process: {0, 1})
     s.replace("default", MemoryTarget("default", "/nowhere/socket"))
     assert s.task(s.accepted("writers=auto"))["args"]["writers"] == 1
+
+
+def test_what_nobody_decides_is_one_writer(s: Surface) -> None:
+    """Whoever submits without asking the databases."""
+    upload = document(s.call("PUT", "/v1/uploads/items.csv", data=FILE, content_type="text/csv"))["id"]
+    submission = Submission(s.core.ledger, s.core.registry, lambda task_id: None)
+    task_id, _ = submission.submit("load", {"table": "items", "upload": upload, "writers": "auto"})
+    assert s.task(task_id)["args"]["writers"] == 1
 
 
 def test_terms_are_shown_only_where_they_are_not_the_usual(s: Surface) -> None:
