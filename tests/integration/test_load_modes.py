@@ -238,6 +238,6 @@ def test_a_doubled_key_of_a_new_table_is_named(s: Surface, url: str) -> None:
 
 
 def test_the_key_of_a_new_table_is_among_its_columns(s: Surface) -> None:
-    task_id = s.accepted("create=true&key=c", table="made", content=b"a,b\n1,x\n")
-    s.work()
-    assert "no column 'c'" in s.task(task_id)["error"]["detail"]
+    answer = s.load("create=true&key=c", table="made", content=b"a,b\n1,x\n")
+    assert (answer.status_code, document(answer)["errors"][0]["name"]) == (422, "key")
+    assert "no column 'c'" in document(answer)["detail"]
