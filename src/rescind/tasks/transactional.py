@@ -305,10 +305,7 @@ class Transaction:
         return self._work.makes_inside(target)
 
     def create_indexes(self, table: Table, target: str = DEFAULT_TARGET) -> None:
-        """Build the `indexes` of a table that `create_table` made, when its rows are there.
-
-        Nothing is left to do where DDL commits by itself: the table was made with them.
-        """
+        """Build the `indexes` of a table that `create_table` made, from its rows, unless it was made with them."""
         self.check()
         if table.indexes and self.makes_inside(target):
             self.progress(phase="indexing")

@@ -8,6 +8,10 @@ from typing import Any
 
 import pytest
 from tests.support.surface import FILE, Surface, document, surface
+from tests.support.waiting import until
+
+from rescind.errors import UnknownTable
+from rescind.testing.memory import Fault, MemoryTarget
 
 
 @pytest.fixture
@@ -121,3 +125,27 @@ def test_where_only_the_whole_file_tells_its_columns_the_attempt_looks_for_them(
     wrong = s.call("POST", f"{path}nothing", data=rows, content_type="application/x-ndjson")
     s.work()
     assert s.task(document(wrong)["id"])["error"]["code"] == "invalid-arguments"
+
+
+def test_a_stop_while_they_are_built_ends_the_building(s: Surface) -> None:
+    """The phase says so; it is cancelled in the database, which would have taken a minute."""
+    s.operators["default"].arm("create_indexes", Fault.slow, seconds=60)
+    task_id = s.accepted("create=true&index=name", table="fresh")
+    with s.at_work():
+        until(lambda: s.task(task_id)["progress"]["phase"] == "indexing", "the indexes to be built")
+        assert s.task(task_id)["progress"]["rows"] == 3
+        assert s.call("POST", f"/v1/tasks/{task_id}/stop").status_code == 202
+        until(lambda: s.task(task_id)["state"] == "stopped", "the stop")
+    with pytest.raises(UnknownTable):
+        indexes(s)
+
+
+def test_where_a_table_is_made_before_its_transaction_nothing_is_left_to_build(s: Surface) -> None:
+    place = s.operators["default"]
+    s.replace("default", MemoryTarget("default", place.address, transactional_ddl=False))
+    place.arm("create_indexes", Fault.refused)
+    task_id = s.accepted("create=true&index=name", table="fresh")
+    s.work()
+    assert s.task(task_id)["state"] == "committed"
+    assert indexes(s) == (("name",),)
+    assert place.disarm() == ["create_indexes"]

@@ -11,7 +11,9 @@ from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 
 from rescind.domain.branch import BranchId, Protocol
+from rescind.domain.schema import Table
 from rescind.errors import RescindError
+from rescind.targets.capabilities import Grade
 from rescind.testing.conformance.scene import CHECKSUM, DEADLINE_SECONDS, Connect, items, write
 
 # Not a fork, which would carry the test's own connections along; and not `multiprocessing`'s spawn, whose
@@ -41,15 +43,23 @@ class Elsewhere:
 
 @contextmanager
 def elsewhere(
-    connect: Connect, branch: BranchId, protocol: Protocol, item: int, key: Sequence[str] = ()
+    connect: Connect,
+    branch: BranchId,
+    protocol: Protocol,
+    item: int,
+    key: Sequence[str] = (),
+    made: Table | None = None,
 ) -> Iterator[Elsewhere]:
-    """Start it, and wait until the marker is written. The item is written by that key."""
+    """Start it, and wait until the marker is written.
+
+    The item is written by that key. With `made` the table is made first, instead of ITEMS, with its indexes.
+    """
     ours, theirs = Pipe()
     descriptor = theirs.fileno()
     process = subprocess.Popen([sys.executable, "-c", _COMMAND, str(descriptor)], pass_fds=[descriptor])
     theirs.close()
     try:
-        ours.send((connect, branch, protocol, item, key))
+        ours.send((connect, branch, protocol, item, key, made))
         assert ours.poll(2 * DEADLINE_SECONDS), "the other process does not begin"
         yield Elsewhere(branch, ours.recv(), process, ours)
     finally:
@@ -61,10 +71,18 @@ def elsewhere(
 def work(descriptor: int) -> None:
     """What the other process does: write, then follow orders until it is killed."""
     orders = Connection(descriptor)
-    connect, branch_id, protocol, item, key = orders.recv()
-    branch = connect().open_branch(branch_id, protocol)
+    connect, branch_id, protocol, item, key, made = orders.recv()
+    target = connect()
+    branch = target.open_branch(branch_id, protocol)
+    inside = target.capabilities().transactional_ddl.grade is Grade.full
+    if made is not None and not inside:
+        branch.create_table(made)
     branch.start()
+    if made is not None and inside:
+        branch.create_table(made)
     write(branch, items(item), key=key)
+    if made is not None and inside:
+        branch.create_indexes(made)
     branch.write_marker(1, CHECKSUM)
     orders.send(branch.session)
     while True:

@@ -9,10 +9,22 @@ from dataclasses import replace
 import pyarrow as pa
 import pytest
 
+from rescind.domain.branch import Protocol
 from rescind.domain.schema import Column, Table, Type
 from rescind.errors import RescindError
 from rescind.targets.target import Branch
-from rescind.testing.conformance.scene import CHECKSUM, DEADLINE_SECONDS, ITEMS, Scene, Suite, eventually, items, write
+from rescind.testing.conformance.elsewhere import elsewhere
+from rescind.testing.conformance.scene import (
+    CHECKSUM,
+    DEADLINE_SECONDS,
+    ITEMS,
+    Scene,
+    Suite,
+    eventually,
+    items,
+    new_branch,
+    write,
+)
 
 #: The columns of each index of the table of that name but its primary key's, as others see them, sorted.
 IndexesOf = Callable[[str], Sequence[tuple[str | None, ...]]]
@@ -67,6 +79,18 @@ class Indexes(Suite):
         if empty.makes_before():
             empty.fresh().undo_table(ITEMS.name, branch.id)
         empty.sees(branch, prepared=False, rows=None, marked=False)
+        again = _built(empty, INDEXED, items(1))
+        again.write_marker(1, CHECKSUM)
+        again.commit()
+        assert indexes(ITEMS.name) == sorted(INDEXED.indexes)
+
+    def test_a_killed_worker_leaves_none(self, empty: Scene, indexes: IndexesOf) -> None:
+        with elsewhere(empty.connect, new_branch(), Protocol.one_phase, item=1, made=INDEXED) as other:
+            other.kill()
+            eventually(lambda: empty.fresh().end_session(other.session), "the session is gone")
+        if empty.makes_before():
+            empty.fresh().undo_table(ITEMS.name, other.branch)
+        assert (empty.count(), empty.kinds(other.branch)) == (None, [])
         again = _built(empty, INDEXED, items(1))
         again.write_marker(1, CHECKSUM)
         again.commit()
