@@ -30,6 +30,7 @@ _GROUPS = {
         "before_marker",
         "after_marker",
     ),
+    "load": ("checked",),
     "ddl": ("before_record", "after_record", "after_ddl", "before_undo", "after_undo"),
     "prepare": ("before", "sent_no_reply", "after", "before_list", "after_list"),
     "hold": ("before_close", "after_close", "after_mark"),

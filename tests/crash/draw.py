@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from random import Random
 
 from tests.crash import roads
-from tests.crash.modes import FILING
+from tests.crash.modes import FILING, LOADING, MODES
 from tests.crash.places import Place
-from tests.crash.scenario import Act, Held, Job, Scenario, ServerFault, Trap, Wake
+from tests.crash.scenario import BY_TWO, Act, Held, Job, Scenario, ServerFault, Trap, Wake
 
 from rescind.testing.memory.faults import Fault
 
+IN_MEMORY = "SQLite and memory servers"
 #: What the report tells apart: a name, and the places that its runs are drawn from.
 COMBINATIONS = {
-    "SQLite and memory servers": (
+    IN_MEMORY: (
         *(Place.sqlite,) * 3,
         *(Place.memory,) * 3,
         *(Place.one_phase, Place.memory_ddl, Place.pair, Place.mixed, Place.mixed_memory),
@@ -28,8 +30,10 @@ COMBINATIONS = {
 }
 FAST = "PostgreSQL, two-phase"  #: gets all runs that are asked for; the others a tenth each
 
-JOBS = (Job.write,) * 6 + tuple(job for job in Job if job is not Job.write)
-JOBS_OF_TWO = (Job.write,) * 4 + (Job.slow, Job.fail, Job.load, Job.load, Job.replacement, Job.upsert)
+#: Seeds go through these in turn: a round of few runs has each mode. The modes come first.
+JOBS = (*MODES, *(job for job in Job if job not in MODES), *(Job.write,) * 5)
+JOBS_OF_TWO = (Job.replacement, Job.upsert, Job.load, Job.slow, Job.fail, *(Job.write,) * 4)
+JOBS_OF_ZOMBIES = (Job.write, Job.replacement, Job.slow, Job.upsert, Job.fail)
 ACTS = (Act.kill,) * 8 + (Act.hang,) * 2 + (Act.stall,) + (Act.stop,) * 2 + (Act.fail, Act.lose, Act.lose)
 MOST_ERRORS = 2  #: errors that are counted against a task: at the third it rightly fails
 
@@ -38,7 +42,7 @@ IN_LEDGER = frozenset({"claim.after_update"})
 #: Points that the task's own function passes: an error there is its own, and rightly ends the task.
 IN_FUNCTION = frozenset(
     {"branch.before_register", "branch.after_register", "branch.after_start", "branch.mid_data"}
-    | {*roads.MAKE, *roads.OUTPUT}
+    | {roads.CHECKED, *roads.MAKE, *roads.OUTPUT}
 )
 LEDGER = ("ledger.io_error", "ledger.busy", "ledger.disk_full")
 
@@ -62,7 +66,7 @@ FAULTS = {
 def draw(seed: int, combination: str) -> Scenario:
     """Anything at all, as far as one task can bear it."""
     random = Random(f"{combination} {seed}")
-    scenario = _task(random, seed, random.choice(COMBINATIONS[combination]))
+    scenario = _task(random, seed, COMBINATIONS[combination])
     for_workers, for_recoverers = _worker_points(scenario), _recoverer_points(scenario)
     workers = tuple(_trap(random, random.choice(for_workers), 3) for _ in range(random.choice((1, 1, 2, 3))))
     recoverers = tuple(_trap(random, random.choice(for_recoverers), 2) for _ in range(random.choice((0, 0, 1, 2, 3))))
@@ -88,7 +92,7 @@ def draw_zombie(seed: int, combination: str) -> Scenario:
     """A worker that is stopped past its lease at any moment, and goes on when others have its task."""
     random = Random(f"zombie, {combination} {seed}")
     place = random.choice(COMBINATIONS[combination])
-    scenario = Scenario(seed, place, random.choice((Job.write, Job.write, Job.slow, Job.fail)))
+    scenario = Scenario(seed, place, JOBS_OF_ZOMBIES[seed % len(JOBS_OF_ZOMBIES)])
     points = [p for p in _worker_points(scenario) if p not in IN_LEDGER and p not in LEDGER]
     at_a_point = random.random() < 0.6
     return replace(
@@ -99,10 +103,10 @@ def draw_zombie(seed: int, combination: str) -> Scenario:
     )
 
 
-def _task(random: Random, seed: int, place: Place) -> Scenario:
-    job = random.choice(JOBS if len(place.targets) == 1 else JOBS_OF_TWO)
-    if job is Job.load_by_two and not place.prepares:
-        job = Job.load
+def _task(random: Random, seed: int, places: Sequence[Place]) -> Scenario:
+    jobs = JOBS if any(len(place.targets) == 1 for place in places) else JOBS_OF_TWO
+    job = jobs[seed % len(jobs)]
+    place = random.choice([place for place in places if _bears(place, job)])
     held = random.choice((Held.commit, Held.commit, Held.stop, Held.expiry))
     terms = random.random()
     return Scenario(
@@ -110,11 +114,19 @@ def _task(random: Random, seed: int, place: Place) -> Scenario:
     )
 
 
+def _bears(place: Place, job: Job) -> bool:
+    """Whether that place can carry the job out."""
+    if len(place.targets) > 1:
+        return job in JOBS_OF_TWO
+    return place.prepares or job not in BY_TWO
+
+
 def _worker_points(scenario: Scenario) -> list[str]:
     points = [*roads.EVERYWHERE, *roads.HEARTBEAT, *roads.OWN_ABORT, *roads.ABORT]
     points += roads.ONE_PHASE if scenario.one_phase else ()
     points += roads.PREPARE + roads.TWO_PHASE if scenario.two_phase else ()
     points += roads.HOLD * 3 if scenario.held else ()
+    points += [roads.CHECKED] * 2 if scenario.job in LOADING else []
     points += roads.MAKE * 3 if _makes(scenario) else ()
     points += roads.OUTPUT * 3 if scenario.job in FILING else ()
     return points

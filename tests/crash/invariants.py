@@ -158,13 +158,35 @@ def rejects_are_told(o: Observed) -> Iterator[str]:
             yield f"the file of rejects names {found}, not {left_out}"
 
 
+def rows_are_counted(o: Observed) -> Iterator[str]:
+    """Committed: the receipt tells how many rows the table had, and how many it has."""
+    if o.state != State.committed or o.receipt is None or o.counts is None:
+        return
+    if (told := o.receipt.get("counts")) != o.counts:
+        yield f"the receipt counts {told}, not {dict(o.counts)}"
+
+
 def others_see_old_rows_or_new(o: Observed) -> Iterator[str]:
-    """Whoever looks at the table sees the rows of before or those of after, never some of both."""
+    """Whoever looks at the table sees the rows of before or those of after, never some of both.
+
+    Of branches in one target each is visible at its own commit (PROTOCOL, which commit a task gets): old rows stay.
+    """
     for seen in o.seen:
         for target, tables in seen.items():
             for table, rows in tables.items():
-                if rows not in (o.before[target][table], o.after[target][table]):
+                old, new = o.before[target][table], o.after[target][table]
+                between = o.targets.count(target) > 1 and old <= rows <= new
+                if rows not in (old, new) and not between:
                     yield f"{target}.{table} was seen with {rows.total()} rows that are neither the old nor the new"
+
+
+def others_see_old_rows_before_the_decision(o: Observed) -> Iterator[str]:
+    """While the task is not decided nothing that it writes can be seen."""
+    for seen in o.seen_early:
+        for target, tables in seen.items():
+            for table, rows in tables.items():
+                if rows != o.before[target][table]:
+                    yield f"{target}.{table} was seen with {rows.total()} rows that are not the old, and undecided"
 
 
 INVARIANTS: dict[str, Invariant] = {
@@ -181,7 +203,9 @@ INVARIANTS: dict[str, Invariant] = {
     "uploads": uploads_are_kept_as_long_as_needed,
     "files": files_are_there_with_the_commit,
     "rejects": rejects_are_told,
+    "counts": rows_are_counted,
     "seen": others_see_old_rows_or_new,
+    "early": others_see_old_rows_before_the_decision,
 }
 
 

@@ -5,30 +5,40 @@ from __future__ import annotations
 from dataclasses import replace
 
 from tests.crash import roads
-from tests.crash.modes import FAILING, FILING, MODES
+from tests.crash.modes import FAILING, FILING, MIXED, MODES
 from tests.crash.places import Place
-from tests.crash.scenario import Act, Held, Scenario, Trap
+from tests.crash.scenario import BY_TWO, Act, Held, Scenario, Trap
 
-#: What a load of one piece passes, whatever its mode; before that nobody knows the mode.
+#: What a load passes, whatever its mode; before that nobody knows the mode.
 LOADING = (
+    roads.CHECKED,
     "branch.before_register", "branch.after_register", "branch.after_start", "branch.mid_data", "branch.after_data",
     "branch.before_marker", "branch.after_marker", "decide.before", "decide.sent_no_reply", "decide.after",
     *roads.FINISH,
 )  # fmt: skip
 #: Places of a kind that another place has too: only the commit, which differs, is gone through.
 COMMIT_ALONE = (Place.one_phase, Place.postgresql, Place.mixed, Place.postgresql_mariadb, Place.mariadb_sqlite)
+#: Where two branches of one target are prepared, which a single one on PostgreSQL is not.
+TWO_BRANCHES = (Place.memory, Place.postgresql, Place.mariadb)
+#: What both branches of a target pass, one after the other.
+EACH_OF_TWO = (
+    "branch.after_start", "branch.mid_data", "branch.before_marker", "branch.after_marker",
+    *roads.PREPARE, *roads.TWO_PHASE,
+)  # fmt: skip
 ROLLED_BACK = ("abort.before_rollback", "abort.after_rollback", "abort.before_final")
 
 
 def mode_roads(place: Place) -> dict[str, Scenario]:
     """The runs at that place, by mode and point."""
     found: dict[str, Scenario] = {}
-    for job in MODES:
+    for job in (job for job in MODES if job not in MIXED):
         load = Scenario(0, place, job)
         if len(place.targets) > 1 and job in FILING:
             continue  # refused: a row might fit into one of them only
         runs = {}
-        if place in roads.WHOLE:
+        if job in BY_TWO:
+            runs = _by_two(load) if place in TWO_BRANCHES else {}
+        elif place in roads.WHOLE:
             runs = _failing(load) if job in FAILING else _whole(load)
         elif place in COMMIT_ALONE and job not in FAILING:
             runs = _commit(load)
@@ -47,6 +57,15 @@ def _whole(load: Scenario) -> dict[str, Scenario]:
     if load.place.prepares:
         found["prepared, and stopped"] = replace(load, held=Held.stop)
     return found
+
+
+def _by_two(load: Scenario) -> dict[str, Scenario]:
+    """Where both branches have written, and at what each of them passes after the first one has."""
+    found = {f"{point}, second": replace(load, workers=(Trap(point, at=2),)) for point in EACH_OF_TWO}
+    points = ("branch.mid_data", "branch.after_data", *roads.OUTPUT, "decide.before", "decide.after", *roads.FINISH)
+    found |= {point: replace(load, workers=(Trap(point),)) for point in points}
+    found |= {point: replace(load, workers=(roads.LOST,), recoverers=(Trap(point),)) for point in ROLLED_BACK}
+    return found | {"prepared, and stopped": replace(load, held=Held.stop)}
 
 
 def _commit(load: Scenario) -> dict[str, Scenario]:

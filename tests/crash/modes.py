@@ -15,6 +15,7 @@ TAKEN = BEFORE[0][0]
 NEW_OF_OLD = [(key, f"new {key}") for key, _ in BEFORE[:3]]  #: with keys that the table has
 RAGGED, TYPED, TWICE = "9", "x,bad", f"{FIRST_KEY},twice"
 NEIGHBOURS = 8  #: good rows before each bad one
+UPSERT = {"mode": "upsert", "key": ["id"]}
 
 
 @dataclass(frozen=True)
@@ -60,8 +61,27 @@ class Mode:
 
 MODES: dict[Job, Mode] = {
     Job.replacement: Mode({"mode": "replace"}, first=NEW_OF_OLD),
-    Job.upsert: Mode({"mode": "upsert", "key": ["id"]}, stays=BEFORE[len(NEW_OF_OLD) :], first=NEW_OF_OLD),
-    Job.skip: Mode({"on_error": "skip"}, stays=BEFORE, bad=(RAGGED, TYPED, TWICE, RAGGED, f"{TAKEN},taken")),
+    Job.upsert: Mode(UPSERT, stays=BEFORE[len(NEW_OF_OLD) :], first=NEW_OF_OLD),
+    Job.skip: Mode(
+        {"on_error": "skip"},
+        stays=BEFORE,
+        bad=(RAGGED, TYPED, TWICE, RAGGED, f"{TAKEN},taken"),
+    ),
+    # No key is there twice: one branch would wait for the other's to be decided, and give up.
+    Job.skip_by_two: Mode(
+        {"on_error": "skip", "writers": 2},
+        stays=BEFORE,
+        bad=(RAGGED, f"{TAKEN},taken", TYPED, f"{TAKEN},again", RAGGED),
+    ),
+    Job.replace_and_skip: Mode(
+        {"mode": "replace", "on_error": "skip", "max_rejects": "10%"}, first=NEW_OF_OLD, bad=(RAGGED, TYPED, TWICE)
+    ),
+    Job.upsert_and_skip: Mode(
+        UPSERT | {"on_error": "skip", "max_rejects": "2"},
+        stays=BEFORE[len(NEW_OF_OLD) :],
+        first=NEW_OF_OLD,
+        bad=(RAGGED, TYPED),
+    ),
     # The last bad row is the file's last, and one too many: the old rows have been deleted long before.
     Job.too_many: Mode(
         {"mode": "replace", "on_error": "skip", "max_rejects": "4"},
@@ -72,5 +92,9 @@ MODES: dict[Job, Mode] = {
 
 #: Tasks that end as failed, and rightly.
 FAILING = frozenset({Job.fail, *(job for job, mode in MODES.items() if mode.fails)})
+#: Modes that are made of others: drawn at random, and not led to each point.
+MIXED = frozenset({Job.replace_and_skip, Job.upsert_and_skip})
+#: Tasks that load an upload.
+LOADING = frozenset({Job.load, Job.load_by_two, Job.create, *MODES})
 #: Tasks that make a file.
 FILING = frozenset({Job.report, Job.export, *(job for job, mode in MODES.items() if mode.bad)})

@@ -6,14 +6,14 @@ They exist in the processes of a run only: the service has no switch for them.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import closing, nullcontext
+from contextlib import contextmanager
 from dataclasses import replace
-from functools import partial
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 from sqlalchemy import Connection, update
+from tests.crash.guards import put, put_back
+from tests.crash.mode_mutants import MODE_MUTANTS, OF_LOOKERS
 
 from rescind import failpoints
 from rescind.domain.branch import BranchId, Marker, MarkerKind, Protocol
@@ -28,18 +28,13 @@ from rescind.targets.mysql.session import run
 from rescind.targets.mysql.sql import quote
 from rescind.targets.postgresql import session as postgresql_session
 from rescind.targets.postgresql.target import PostgreSQLTarget
-from rescind.targets.sqlite.writer import SQLiteWriter
 from rescind.targets.target import Branch
-from rescind.tasks.transactional import Transaction
 from rescind.transaction import held, preflight, verdict
 from rescind.transaction.coordinator import Coordinator
 from rescind.transaction.recovery import COMMIT_REFUSED, Recovery
 from rescind.transaction.verdict import Verdict
 from rescind.transaction.work import Work
-from rescind.uploads.outputs import OutputStore
 from rescind.worker import watchdog
-
-STRANGER = BranchId("0" * 12, 1, "stranger", 1, 0)  #: nobody looks for its branch
 
 
 def apply(name: str | None) -> None:
@@ -48,15 +43,26 @@ def apply(name: str | None) -> None:
         MUTANTS[name]()
 
 
+@contextmanager
+def applied(name: str | None) -> Iterator[None]:
+    """The same for a while, where the guard is in what the run itself looks with."""
+    if name in OF_LOOKERS:
+        apply(name)
+    try:
+        yield
+    finally:
+        put_back()
+
+
 def _no_marker_check() -> None:
     """Recovery takes back what it did not see commit, without looking for the marker."""
-    _put(Recovery, "_marker", lambda self, branch: None)
+    put(Recovery, "_marker", lambda self, branch: None)
 
 
 def _no_marker_check_at_all() -> None:
     """Neither recovery nor the next attempt looks for the marker."""
     _no_marker_check()
-    _put(preflight, "look_before", lambda ledger, targets, task: None)
+    put(preflight, "look_before", lambda ledger, targets, task: None)
 
 
 def _no_attempt_in_the_decision() -> None:
@@ -68,7 +74,7 @@ def _no_attempt_in_the_decision() -> None:
         assert current is not None
         return decide(connection, replace(task, attempt=current.attempt), protocol, draft)
 
-    _put(transitions, "decide", mutant)
+    put(transitions, "decide", mutant)
 
 
 def _no_first_mark() -> None:
@@ -81,7 +87,7 @@ def _no_first_mark() -> None:
             self._roll_back(branch)
         return take_over(self, task, lost=lost)
 
-    _put(Recovery, "take_over", mutant)
+    put(Recovery, "take_over", mutant)
 
 
 def _no_kind_in_the_tombstone() -> None:
@@ -97,7 +103,7 @@ def _no_kind_in_the_tombstone() -> None:
             failpoints.hit("recover.after_tombstone")
         return there
 
-    _put(Recovery, "_fence", mutant)
+    put(Recovery, "_fence", mutant)
 
 
 def _rollback_on_a_lost_answer() -> None:
@@ -122,8 +128,8 @@ def _rollback_on_a_lost_answer() -> None:
 
         return settled(self, task, lost, reached)
 
-    _put(Work, "prepare", remembering)
-    _put(Coordinator, "_settled", mutant)
+    put(Work, "prepare", remembering)
+    put(Coordinator, "_settled", mutant)
 
 
 def _error_decides() -> None:
@@ -135,7 +141,7 @@ def _error_decides() -> None:
             return State(turned) if (turned := self._turn_back(task, refusal)) else None
         return commit(self, task, ended, refusal)
 
-    _put(Recovery, "commit", mutant)
+    put(Recovery, "commit", mutant)
 
 
 def _no_attempt_in_the_name() -> None:
@@ -147,9 +153,9 @@ def _no_attempt_in_the_name() -> None:
     def same(self: BranchId, other: object) -> bool:
         return isinstance(other, BranchId) and str(self) == str(other)
 
-    _put(BranchId, "__str__", name)
-    _put(BranchId, "__eq__", same)
-    _put(BranchId, "__hash__", lambda self: hash(str(self)))
+    put(BranchId, "__str__", name)
+    put(BranchId, "__eq__", same)
+    put(BranchId, "__hash__", lambda self: hash(str(self)))
 
 
 def _no_stop_in(transition: str) -> Callable[[], None]:
@@ -162,26 +168,26 @@ def _no_stop_in(transition: str) -> Callable[[], None]:
             connection.execute(update(tables.task).where(tables.task.c.id == task.id).values(stop_requested=False))
             return bool(guarded(connection, task, *more))
 
-        _put(transitions, transition, mutant)
+        put(transitions, transition, mutant)
 
     return take_out
 
 
 def _session_is_not_ended() -> None:
     """Recovery takes it for granted that the session of a lost worker is gone."""
-    _put(watchdog, "LOOK_SECONDS", 60.0)  # the cancel of a worker that goes on would come before its PREPARE, sometimes
-    _put(Recovery, "_end_session", lambda self, task, branch: None)
-    _put(Recovery, "_gone", lambda self, target, session, task=None: True)
+    put(watchdog, "LOOK_SECONDS", 60.0)  # the cancel of a worker that goes on would come before its PREPARE, sometimes
+    put(Recovery, "_end_session", lambda self, task, branch: None)
+    put(Recovery, "_gone", lambda self, target, session, task=None: True)
 
 
 def _session_is_not_registered() -> None:
     """The ledger does not know that a branch may exist."""
-    _put(ledger_branches, "register", lambda *arguments: True)
+    put(ledger_branches, "register", lambda *arguments: True)
 
 
 def _prepare_is_not_checked() -> None:
     """Nobody looks whether what was prepared is listed."""
-    _put(Work, "expect_listed", lambda self, target, branch: None)
+    put(Work, "expect_listed", lambda self, target, branch: None)
 
 
 def _one_phase_last() -> None:
@@ -196,13 +202,13 @@ def _one_phase_last() -> None:
         for _, branch in _of(self, Protocol.two_phase):
             branch.prepare()
 
-    _put(Work, "_of", mutant)
-    _put(Work, "prepare", prepare)
+    put(Work, "_of", mutant)
+    put(Work, "prepare", prepare)
 
 
 def _two_one_phase_branches() -> None:
     """A task may have as many branches as it likes that commit in one phase."""
-    _put(preflight, "plan", lambda targets, terms: (Protocol.one_phase,) * len(targets))
+    put(preflight, "plan", lambda targets, terms: (Protocol.one_phase,) * len(targets))
 
 
 def _presumed_abort() -> None:
@@ -213,66 +219,33 @@ def _presumed_abort() -> None:
         judged = judge(ledger, branch)
         return Verdict.roll_back if judged is Verdict.quarantine else judged
 
-    _put(verdict, "judge", mutant)
+    put(verdict, "judge", mutant)
 
 
 def _known_by_its_number() -> None:
     """A branch is the ledger's as soon as its attempt's number is."""
     everything = SimpleNamespace(find=lambda connection, branch: branch)
-    _put(verdict, "branches", everything)
+    put(verdict, "branches", everything)
 
 
 def _rolled_back_before_a_look() -> None:
     """Branches are rolled back in their order, each before the next one's marker is looked for."""
-    _put(Recovery, "_look_first", lambda self, task, registered: None)
+    put(Recovery, "_look_first", lambda self, task, registered: None)
 
 
 def _decided_without_a_look() -> None:
     """A held task is committed when a person says so, whatever has become of its branches."""
-    _put(held, "expect_whole", lambda ledger, targets, task: None)
+    put(held, "expect_whole", lambda ledger, targets, task: None)
 
 
 def _commit_without_the_disk() -> None:
     """PostgreSQL's sessions do not wait for the disk."""
-    _put(postgresql_session, "POSTGRESQL_SESSION", "SELECT set_config('synchronous_commit', 'off', false)")
+    put(postgresql_session, "POSTGRESQL_SESSION", "SELECT set_config('synchronous_commit', 'off', false)")
 
 
 def _any_engine() -> None:
     """A table is written to whatever its engine can."""
-    _put(engines.Reach, "check_table", lambda self, schema, table: None)
-
-
-def _no_name_before_the_decision() -> None:
-    """The file that an attempt makes gets its name later, by somebody who may die before."""
-    _put(OutputStore, "_keep_as", lambda self, part, whole: None)
-
-
-def _named_after_the_decision() -> None:
-    """The file that an attempt makes gets its name when the task has been decided, from a worker that may be dead."""
-    keep = OutputStore._keep_as
-
-    def mutant(self: OutputStore, part: Path, whole: Path) -> None:
-        failpoints.arm("finish.before", partial(keep, self, part, whole))
-
-    _put(OutputStore, "_keep_as", mutant)
-
-
-def _deleted_by_itself() -> None:
-    """The old rows are deleted in a transaction of their own, before the new ones are known to be good."""
-
-    def mutant(self: Transaction, name: str, target: str = "default") -> int:
-        with closing(self._work.target(target).open_branch(STRANGER, Protocol.one_phase)) as branch:
-            branch.start()
-            deleted = branch.clear_table(name)
-            branch.commit()
-            return deleted
-
-    _put(Transaction, "clear_table", mutant)
-
-
-def _neighbours_stay() -> None:
-    """What was written beside a row that is refused stays there, and is written once more."""
-    _put(SQLiteWriter, "_all_or_none", nullcontext)
+    put(engines.Reach, "check_table", lambda self, schema, table: None)
 
 
 def _undone_without_a_look() -> None:
@@ -281,12 +254,12 @@ def _undone_without_a_look() -> None:
     def mutant(connection: Any, name: str, branch: BranchId) -> None:
         run(connection, f"DROP TABLE IF EXISTS {quote(name)}")
 
-    _put(undo, "undo_table", mutant)
+    put(undo, "undo_table", mutant)
 
 
 def _made_before_it_is_on_record() -> None:
     """Nothing is written down before a table is made."""
-    _put(ledger_branches, "note_table", lambda *arguments: True)
+    put(ledger_branches, "note_table", lambda *arguments: True)
 
 
 def _tombstone_by_upsert() -> None:
@@ -297,11 +270,11 @@ def _tombstone_by_upsert() -> None:
         return insert(self, branch)
 
     insert = PostgreSQLTarget.insert_tombstone
-    _put(PostgreSQLTarget, "insert_tombstone", mutant)
+    put(PostgreSQLTarget, "insert_tombstone", mutant)
 
 
 #: By the rule of the protocol, and what is taken out.
-MUTANTS: dict[str, Callable[[], None]] = {
+MUTANTS: dict[str, Callable[[], None]] = MODE_MUTANTS | {
     "R1 no first mark": _no_first_mark,
     "R2 rollback on a lost answer": _rollback_on_a_lost_answer,
     "R3 an error decides": _error_decides,
@@ -323,16 +296,7 @@ MUTANTS: dict[str, Callable[[], None]] = {
     "R10 commit without the disk": _commit_without_the_disk,
     "R11 any engine": _any_engine,
     "R12 undone without a look": _undone_without_a_look,
-    "files: no name before the decision": _no_name_before_the_decision,
-    "files: named after the decision": _named_after_the_decision,
-    "replace: deleted by itself": _deleted_by_itself,
-    "skip: neighbours stay": _neighbours_stay,
     "R12 made before it is on record": _made_before_it_is_on_record,
     "step 11: no kind in the tombstone": _no_kind_in_the_tombstone,
     "step 11: tombstone by upsert": _tombstone_by_upsert,
 }
-
-
-def _put(owner: object, name: str, value: object) -> None:
-    assert hasattr(owner, name), name  # a renamed guard would leave the control without effect
-    setattr(owner, name, value)

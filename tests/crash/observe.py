@@ -50,6 +50,7 @@ def observe(world: World, task_id: str, committing: list[BranchSeen], alive: lis
             files=_files(world, parts),
             file_bytes=world.file_bytes(),
             left_out=MODES[world.scenario.job].left_out or None if world.scenario.job in MODES else None,
+            counts=world.counts(),
             told=len(BEFORE) if world.scenario.job is Job.export else None,
             waits=tuple(wait for site in world.sites.values() for wait in site.waits(world.table)),
             alive=tuple(alive),

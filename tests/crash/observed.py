@@ -62,7 +62,9 @@ class Observed:
     file_bytes: bytes | None = None  #: what the task's file must hold; None: it makes none
     left_out: tuple[int, ...] | None = None  #: the records that its file of rejects must name; None: it has none
     seen: tuple[Contents, ...] = ()  #: what others saw in the user's table during the run
+    seen_early: tuple[Contents, ...] = ()  #: of it, what they saw while the task was not decided
     served: tuple[str, ...] = ()  #: the states in which a file was given out
+    counts: Mapping[str, int] | None = None  #: the table's rows that its receipt must tell; None: any
     told: int | None = None  #: rows that its receipt must tell of, where they are not those in the markers
     task_id: str = ""
     waits: tuple[str, ...] = ()

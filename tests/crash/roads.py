@@ -52,6 +52,9 @@ SECOND_BRANCH = (
     ("branch.after_marker", 2),
 )  # fmt: skip
 
+#: The point of a load that has looked at its file and its table, and has no branch yet.
+CHECKED = "load.checked"
+
 #: Points of an attempt that makes a file, each before its decision.
 OUTPUT = ("output.mid_data", "output.before_rename", "output.after_rename")
 
@@ -126,6 +129,7 @@ def _of_any_target(write: Scenario) -> dict[str, Scenario]:
     found |= {f"{point} in the worker": _worker(replace(write, job=Job.fail), point) for point in ABORT}
     found |= {point: _recoverer(write, LOST, point) for point in (*ABORT, *RECOVERY)}
     found["upload.changed_file"] = _worker(replace(write, job=Job.load), "upload.changed_file")
+    found |= {f"{CHECKED} of a {job}": _worker(replace(write, job=job), CHECKED) for job in (Job.load, Job.create)}
     found |= _of_files(replace(write, job=Job.report))
     return found
 
@@ -138,6 +142,7 @@ def _of_files(report: Scenario) -> dict[str, Scenario]:
     )
     export = replace(report, job=Job.export)
     found |= {f"{p} of an export": _worker(export, p) for p in ("branch.after_start", *OUTPUT, "branch.after_marker")}
+    found["output.mid_data of an export's rows"] = _worker(export, "output.mid_data", 2)
     found["output.disk_full"] = replace(report, workers=(Trap("output.disk_full", Act.fail),))
     return {f"{point} with a file": scenario for point, scenario in found.items()}
 

@@ -27,6 +27,7 @@ from rescind.telemetry import logs
 
 REST_SECONDS = 25.0  #: a task that has not come to rest by then is stuck
 SETTLED_SECONDS = 0.5  #: what a recoverer that was woken has done by then
+UNDECIDED = frozenset({State.queued, State.running, State.prepared})
 PASS_SECONDS = 0.3  #: how long the last sweep goes on where branches can appear late
 
 
@@ -41,6 +42,7 @@ class Run:
     processes: list[Process] = field(default_factory=list)
     committing: list[BranchSeen] = field(default_factory=list)
     seen: list[Contents] = field(default_factory=list)
+    seen_early: list[Contents] = field(default_factory=list)
     served: list[str] = field(default_factory=list)
     alive: list[str] = field(default_factory=list)
     hung_since: dict[int, tuple[float, State, int]] = field(default_factory=dict)
@@ -62,7 +64,8 @@ class Run:
             for process in self.processes:
                 process.end()
         observed = observe(self.world, self.task_id, self.committing, self.alive)
-        observed = replace(observed, seen=tuple(self.seen), served=tuple(self.served))
+        seen_early, served = tuple(self.seen_early), tuple(self.served)
+        observed = replace(observed, seen=tuple(self.seen), seen_early=seen_early, served=served)
         return observed, violations(observed)
 
     def _begin(self) -> None:
@@ -93,15 +96,19 @@ class Run:
         if state is State.prepared and not self.answered:
             self._answer()
         if state not in DONE and not any(p.at_work and p.name != "sweeper" for p in self.processes):
-            self._next(state)
+            self._next(state, attempt)
         return state in DONE
 
-    def _next(self, state: State) -> None:
+    def _next(self, state: State, attempt: int) -> None:
         """Nobody but sweepers beside is at work: start whom that state needs."""
         if not self._looking_would_fail():
             self.committing += sample(self.world, self.task_id) if state is State.committing else ()
-            self.seen += seen(self.world)
-        self.served += served(self.world, self.task_id)
+            looked = seen(self.world)
+            self.seen += looked
+            undecided = state in UNDECIDED and self.world.ledger.where(self.task_id) == (state, attempt)
+            self.seen_early += looked if undecided else ()
+        with mutants.applied(self.scenario.mutant):
+            self.served += served(self.world, self.task_id)
         if state is State.queued:
             self._worker()
         elif not any(p.at_work for p in self.processes):

@@ -21,12 +21,19 @@ class Job(StrEnum):
     replacement = "replacement"  #: a file's rows in the place of the user's
     upsert = "upsert"  #: a file's rows beside the user's, or in the place of those that have their keys
     skip = "skip"  #: a file of which some rows do not fit: they are left out, and kept in a file of rejects
+    skip_by_two = "skip-by-two"  #: the same, by two branches in one target that share the file of rejects
+    replace_and_skip = "replace-and-skip"  #: rows in the place of the user's, but for those that do not fit
+    upsert_and_skip = "upsert-and-skip"  #: an upsert that leaves out the rows that do not fit
     too_many = "too-many"  #: rows in the place of the user's, of which more do not fit than may be left out
     create = "create"  #: an uploaded CSV file into a table made for it
     generate = "generate"
     clear = "clear"
     export = "export"  #: the user's table into a file
     report = "report"  #: writes, and makes a file of what it wrote
+
+
+#: By two branches in each target.
+BY_TWO = frozenset({Job.load_by_two, Job.skip_by_two})
 
 
 class Act(StrEnum):
@@ -147,7 +154,7 @@ class Scenario:
     @property
     def branches(self) -> tuple[str, ...]:
         """The target of each branch of the task."""
-        return tuple(name for name in self.place.targets for _ in range(2 if self.job is Job.load_by_two else 1))
+        return tuple(name for name in self.place.targets for _ in range(2 if self.job in BY_TWO else 1))
 
     @property
     def two_phase(self) -> frozenset[str]:

@@ -59,10 +59,13 @@ SKIPPED = replace(
         "rows_read": 2,
         "rows_written": 1,
         "rows_rejected": 1,
+        "counts": {"before": 1, "after": 2},
         "branches": [{}],
         "outputs": [{"kind": "rejects", "sha256": sha256(LEFT_OUT).hexdigest()}],
     },
+    counts={"before": 1, "after": 2},
     seen=(BEFORE, AFTER),
+    seen_early=(BEFORE,),
     served=("committed",),
 )
 STOPPED = replace(
@@ -86,6 +89,13 @@ FAILED = replace(
 @pytest.mark.parametrize("facts", [COMMITTED, REPORTED, SKIPPED, STOPPED, FAILED])
 def test_what_is_right_is_not_complained_of(facts: Observed) -> None:
     assert violations(facts) == []
+
+
+def test_of_two_branches_one_may_be_seen_before_the_other() -> None:
+    after = {"default": {"item": AFTER["default"]["item"] + Counter([(8, "newer")])}}
+    two = replace(COMMITTED, targets=("default", "default"), after=after)
+    for seen, wrong in ((AFTER, False), (DOUBLED, True), (EMPTY, True)):
+        assert any(v.startswith("seen:") for v in violations(replace(two, seen=(seen,)))) is wrong
 
 
 def test_a_refused_one_phase_commit_may_make_a_late_stop_wrong() -> None:
@@ -151,8 +161,11 @@ WRONG: dict[str, tuple[Observed, dict[str, Any]]] = {
     "rejects of another row": (SKIPPED, {"left_out": (3,)}),
     "rejects left out twice": (SKIPPED, {"files": {"t.1.rejects": LEFT_OUT + b"2,id,x,no number\r\n"}}),
     "rejects where every row fits": (SKIPPED, {"left_out": None}),
+    "counts of other rows": (SKIPPED, {"counts": {"before": 1, "after": 1}}),
+    "counts that are not told": (SKIPPED, {"receipt": {k: v for k, v in _receipt(SKIPPED).items() if k != "counts"}}),
     "seen half of the rows": (SKIPPED, {"seen": (BEFORE, EMPTY)}),
     "seen old rows and new": (STOPPED, {"seen": (DOUBLED,)}),
+    "early the new rows are seen": (SKIPPED, {"seen_early": (BEFORE, AFTER)}),
     "files left": (STOPPED, {"files": {"t.1.report": b""}}),
     "files half left": (FAILED, {"files": {"t.1.report.part": b""}}),
 }

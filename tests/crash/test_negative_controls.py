@@ -6,9 +6,11 @@ Each run is built to meet the missing guard; with the guard in its place the sam
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import count, islice
 
 import pytest
 from tests.crash.conftest import Servers
+from tests.crash.draw import FAST, IN_MEMORY, draw
 from tests.crash.mutants import MUTANTS
 from tests.crash.places import Place
 from tests.crash.pool import Pool, Result, told
@@ -119,6 +121,12 @@ CONTROLS = {
         Scenario(0, Place.memory, Job.replacement, workers=(Trap("branch.after_marker", Act.stop),)),
         {"I4"},
     ),
+    "replace: rows are added up": (Scenario(0, Place.sqlite, Job.replacement), {"counts"}),
+    "upsert: written by itself": (
+        Scenario(0, Place.memory, Job.upsert, workers=(Trap("branch.after_marker", Act.stop),)),
+        {"I4"},
+    ),
+    "skip: given out when decided": (Scenario(0, Place.mariadb, Job.skip, workers=(Trap("decide.after"),)), {"files"}),
     "skip: neighbours stay": (Scenario(0, Place.sqlite, Job.skip), {"rejects"}),
     "step 11: no kind in the tombstone": (
         Scenario(
@@ -142,6 +150,15 @@ CONTROLS = {
         {"I5"},
     ),
 }
+
+#: By mutant: the place and the job whose drawn runs notice it, and by which invariants.
+DRAWN = {
+    "replace: deleted by itself": (Place.memory, Job.replacement, {"I4", "seen", "early"}),
+    "replace: rows are added up": (Place.memory, Job.replacement, {"counts"}),
+    "upsert: written by itself": (Place.memory, Job.upsert, {"I4", "early"}),
+    "skip: given out when decided": (Place.postgresql_two_phase, Job.skip, {"files"}),
+}
+DRAWN_RUNS = 10
 
 
 @pytest.fixture(scope="module")
@@ -170,3 +187,26 @@ def test_without_the_guard_the_suite_notices(
     servers.expect(*scenario.place.servers)
     result = results[name, True]
     assert {violation.partition(":")[0] for violation in result["violations"]} & broken, result
+
+
+@pytest.fixture(scope="module")
+def drawn(pool: Pool, servers: Servers) -> dict[str, list[Result]]:
+    """The first drawn runs of each mutant's job, without its guard."""
+    servers.expect("postgresql")
+    runs = [
+        (name, replace(run, mutant=name)) for name, (place, job, _) in DRAWN.items() for run in _first_of(place, job)
+    ]
+    results = pool.run_all(run for _, run in runs)
+    return {name: [result for (of, _), result in zip(runs, results, strict=True) if of == name] for name in DRAWN}
+
+
+def _first_of(place: Place, job: Job) -> list[Scenario]:
+    runs = (draw(seed, IN_MEMORY if place is Place.memory else FAST) for seed in count())
+    return list(islice((run for run in runs if run.job is job and run.place is place), DRAWN_RUNS))
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("name", DRAWN)
+def test_drawn_runs_of_a_mode_notice_too(name: str, drawn: dict[str, list[Result]]) -> None:
+    found = {violation.partition(":")[0] for result in drawn[name] for violation in result["violations"]}
+    assert found & DRAWN[name][2], drawn[name]

@@ -5,12 +5,15 @@
 
 from __future__ import annotations
 
+import json
 import os
 
 import pytest
 from tests.crash.conftest import Servers
 from tests.crash.draw import COMBINATIONS, FAST, draw, draw_zombie
+from tests.crash.modes import MODES
 from tests.crash.pool import Pool, log_path, told
+from tests.crash.scenario import BY_TWO, Job, Scenario
 
 from rescind.domain.states import State
 
@@ -38,6 +41,25 @@ def test_random_runs_break_nothing(combination: str, pool: Pool, servers: Server
     if len(results) >= ENOUGH:
         # A suite whose runs all went one way would prove little.
         assert {State.committed, State.checked, State.stopped, State.failed} == {result["state"] for result in results}
+
+
+@pytest.mark.parametrize("combination", COMBINATIONS)
+def test_the_shortest_round_has_each_mode_that_the_combination_bears(combination: str) -> None:
+    drawn = {draw(seed, combination).job for seed in range(LEAST)}
+    two = all(len(place.targets) > 1 for place in COMBINATIONS[combination])
+    assert drawn >= ({Job.replacement, Job.upsert, Job.load} if two else _modes(combination))
+
+
+def _modes(combination: str) -> set[Job]:
+    prepares = any(place.prepares and len(place.targets) == 1 for place in COMBINATIONS[combination])
+    return set(MODES) - (set() if prepares else BY_TWO)
+
+
+@pytest.mark.parametrize("combination", COMBINATIONS)
+def test_a_seed_makes_one_scenario(combination: str) -> None:
+    scenarios = [draw(seed, combination) for seed in range(LEAST)]
+    assert scenarios == [draw(seed, combination) for seed in range(LEAST)]
+    assert scenarios == [Scenario.parse(json.loads(scenario.line())) for scenario in scenarios]
 
 
 @pytest.mark.skipif(SEED is not None, reason="one seed is repeated")

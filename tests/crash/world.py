@@ -15,7 +15,7 @@ from typing import Any
 
 from tests.crash.bodies import file_bytes, input_rows
 from tests.crash.ledgers import BUSY_SECONDS, LedgerSite, PostgreSQLLedger, SQLiteLedger
-from tests.crash.modes import MODES
+from tests.crash.modes import LOADING, MODES
 from tests.crash.places import Kind
 from tests.crash.scenario import Held, Job, Scenario
 from tests.crash.servers import MariaDBSite, PostgreSQLSite
@@ -210,7 +210,7 @@ class World:
 
     @property
     def uploads(self) -> bool:
-        return self.scenario.job in (Job.load, Job.load_by_two, Job.create, *MODES)
+        return self.scenario.job in LOADING
 
     @property
     def task_name(self) -> str:
@@ -231,7 +231,12 @@ class World:
             case Job.load_by_two:
                 return args | {"writers": 2}
             case job:
-                return args | (MODES[job].args if job in MODES else {})
+                return args | (MODES[job].args | self._counting if job in MODES else {})
+
+    @property
+    def _counting(self) -> dict[str, Any]:
+        """A memory server answers no query."""
+        return {} if any(kind.in_memory for kind in self.scenario.place.kinds) else {"count": True}
 
     def receive(self, parts: Parts) -> Upload:
         content = MODES[self.scenario.job].file if self.scenario.job in MODES else csv()
@@ -272,6 +277,18 @@ class World:
         by_job = {Job.clear: 0, Job.export: 0, Job.generate: GENERATED_ROWS}
         by_job |= {job: len(mode.rows) for job, mode in MODES.items()}
         return by_job.get(self.scenario.job, len(input_rows()))
+
+    def counts(self) -> dict[str, int] | None:
+        """What the receipt tells of the user's table, before and after; None: nothing."""
+        job = self.scenario.job
+        if job not in MODES or not (self._counting or MODES[job].args.get("mode") == "replace"):
+            return None
+        many = len(self.scenario.place.targets) > 1
+        return {
+            f"{when} in {target}" if many else when: contents[target][self.table].total()
+            for when, contents in (("before", self.before()), ("after", self.after()))
+            for target in self.scenario.place.targets
+        }
 
     def file_bytes(self) -> bytes | None:
         """What the file must hold that the task makes; None: it makes none."""

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidatorFun
 from sqlalchemy import func, select
 from sqlalchemy import table as sql_table
 
+from rescind import failpoints
 from rescind.domain.rejects import Reason, Reject
 from rescind.domain.schema import NO_SCHEMAS, Table
 from rescind.errors import (
@@ -112,6 +113,7 @@ def load(
         found = fields(reader.header, said, named=reading.header)
         tables, missing = _tables(tx, reader, table, found, how)
         matched = agreed({target: match(found, into) for target, into in tables.items()})
+        failpoints.hit("load.checked")
         for into in tables.values():
             check_key(into, matched, how)
         for target in missing:
