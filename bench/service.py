@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -34,7 +34,7 @@ class Service:
         answer.raise_for_status()
         return str(answer.json()["id"])
 
-    def upload(self, table: str, file: Path, **query: str) -> str:
+    def upload(self, table: str, file: Path, **query: str | Sequence[str]) -> str:
         with file.open("rb") as content:
             headers = {"Content-Type": MEDIA_TYPES[file.suffix], "Content-Length": str(file.stat().st_size)}
             answer = self.http.post(f"/v1/tables/{table}/rows", content=content, headers=headers, params=query)

@@ -60,6 +60,7 @@ def compare(database: Database, service: Service, loaded: Sequence[Data], direct
         fast += [Ours(service, writers=2), BinaryCopy(directory)]
     for each in loaded:
         yield from measure(database, each, fast, ROUNDS)
+    yield from measure(database, loaded[0].with_indexes(), own, ROUNDS)
     slow = [Outsider(name, function, PYTHON, makes) for name, function, makes in SLOW]
     if database.name == "PostgreSQL":
         slow.append(Outsider("pgloader", "pgloader", PYTHON))

@@ -7,6 +7,7 @@ import os
 import subprocess
 import time
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import unquote
@@ -43,7 +44,7 @@ class Contender(ABC):
 
 @dataclass
 class Ours(Contender):
-    """From the claim of the task to its receipt; and the whole trip."""
+    """From the claim of the task to its receipt; and the whole trip. A table with indexes the load makes itself."""
 
     service: Service
     writers: int = 1
@@ -52,8 +53,14 @@ class Ours(Contender):
     def name(self) -> str:  # type: ignore[override]
         return "Rescind" if self.writers == 1 else f"Rescind, writers={self.writers}"
 
+    def prepare(self, database: Database, data: Data, table: str) -> None:
+        if not data.indexed:
+            super().prepare(database, data, table)
+
     def load(self, database: Database, data: Data, table: str) -> Took:
-        query = {"writers": str(self.writers)} if self.writers > 1 else {}
+        query: dict[str, str | Sequence[str]] = {"writers": str(self.writers)} if self.writers > 1 else {}
+        if data.indexed:
+            query |= {"create": "true", "index": data.indexed}
         if data.null:
             query["null"] = data.null  # unsaid, NA is a word in a column of text
         begun = time.perf_counter()
@@ -73,6 +80,8 @@ class OwnClient(Contender):
         keyless = isinstance(database, Lite) and data.numbered
         columns = declared(database.name, data)
         database.make_table(table, columns.partition(", ")[2] if keyless else columns)
+        for column in data.indexed:
+            database.rows(f"CREATE INDEX {table}_{column} ON {table} ({column})")
 
     def load(self, database: Database, data: Data, table: str) -> Took:
         return _timed(own_client(database, data, table, data.plain), database)

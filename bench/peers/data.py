@@ -60,6 +60,11 @@ class Data:
     types: dict[str, str]
     null: str = ""
     numbered: bool = False  #: whether the table has a key, too, that the database counts: the demo's has
+    indexed: tuple[str, ...] = ()  #: columns that the table has an index of, each
+
+    def with_indexes(self) -> Data:
+        """The same file into a table that has no key, and an index of each column."""
+        return replace(self, name=f"{self.name} with two indexes", numbered=False, indexed=tuple(self.types))
 
     def head(self, rows: int) -> Data:
         """Its first rows, for what would take hours; records are lines in it."""

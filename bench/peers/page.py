@@ -38,7 +38,8 @@ those that the database's own client left.
   pandas, the ORM and dlt it is measured without Python's start and its imports, the programs with theirs.
 - The servers are private ones with fsync and full durability; MariaDB with a buffer pool of 1 GB, PostgreSQL with
   shared buffers of 512 MB.
-- The narrow table has the two texts of the demo and a key that the database counts. The 15 columns are integers,
+- The narrow table has the two texts of the demo and a key that the database counts. *With two indexes* it has no key,
+  and an index of each text: Rescind makes it and them, the others find them there. The 15 columns are integers,
   decimals, times and texts with missing values, and quoted commas, quotes and line ends.
 """
 REPEAT = """## How to repeat it
