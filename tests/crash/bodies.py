@@ -6,7 +6,8 @@ import threading
 
 import pyarrow as pa
 
-from rescind.tasks.transactional import TaskDefinition, Transaction, transactional
+from rescind.tasks.transaction import Transaction
+from rescind.tasks.transactional import TaskDefinition, transactional
 
 BATCHES = 4
 BATCH_ROWS = 10

@@ -19,7 +19,7 @@ from rescind.domain.task import Task
 from rescind.errors import NoOutput
 from rescind.targets.sqlite.writer import SQLiteWriter
 from rescind.targets.target import Target
-from rescind.tasks.transactional import Transaction
+from rescind.tasks.transaction import Transaction
 from rescind.tasks.writing import TableWriter
 from rescind.transaction.work import Work
 from rescind.uploads.outputs import OutputStore

@@ -4,6 +4,7 @@
 `transaction`, `scheduling` and what lies below; knows no Flask and no Celery.
 """
 
-from rescind.tasks.transactional import Transaction, UploadId, transactional
+from rescind.tasks.transaction import Transaction
+from rescind.tasks.transactional import UploadId, transactional
 
 __all__ = ["Transaction", "UploadId", "transactional"]

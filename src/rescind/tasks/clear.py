@@ -7,7 +7,8 @@ from typing import Annotated
 from pydantic import Field
 
 from rescind.errors import NotMadeHere, UnknownTable
-from rescind.tasks.transactional import Transaction, transactional
+from rescind.tasks.transaction import Transaction
+from rescind.tasks.transactional import transactional
 
 
 @transactional(name="clear", anywhere=True)

@@ -16,7 +16,8 @@ from rescind.encoders.delimited import CRLF, csv_document
 from rescind.encoders.misfits import fit_for_json
 from rescind.encoders.parquet import ParquetEncoder
 from rescind.errors import InvalidArguments
-from rescind.tasks.transactional import Transaction, transactional
+from rescind.tasks.transaction import Transaction
+from rescind.tasks.transactional import transactional
 from rescind.uploads.output_file import OutputFile
 
 KIND = "export"

@@ -14,7 +14,8 @@ from pydantic import Field, create_model
 
 from rescind.domain.schema import Column, Table, Type
 from rescind.errors import NotMadeHere, UnknownColumn, UnknownTable
-from rescind.tasks.transactional import TaskDefinition, Transaction, transactional
+from rescind.tasks.transaction import Transaction
+from rescind.tasks.transactional import TaskDefinition, transactional
 
 FIELDS = ("field1", "field2")
 SHORTEST, LONGEST = 8, 12  #: characters of a value

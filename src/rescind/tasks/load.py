@@ -29,7 +29,8 @@ from rescind.targets import keys
 from rescind.tasks import rejecting
 from rescind.tasks.matching import AS_NAMED, Fields, Indexes, Names, agreed, fields, made, match
 from rescind.tasks.rejecting import MostRejects, Rejects
-from rescind.tasks.transactional import AUTO, Spread, Transaction, UploadId, Writers, transactional
+from rescind.tasks.transaction import Transaction
+from rescind.tasks.transactional import AUTO, Spread, UploadId, Writers, transactional
 from rescind.tasks.writing import Refused, encoded_ahead
 
 MOST_WRITERS = 16

@@ -22,7 +22,7 @@ from rescind.readers.reader import Opener, Reader
 from rescind.scheduling.queue import next_task
 from rescind.targets.registry import TargetRegistry
 from rescind.tasks.registry import TaskRegistry
-from rescind.tasks.transactional import Transaction
+from rescind.tasks.transaction import Transaction
 from rescind.telemetry.logs import log
 from rescind.transaction.control import Control
 from rescind.transaction.coordinator import Coordinator
