@@ -18,8 +18,9 @@ import numpy.typing as npt
 
 from rescind.readers.dialect import Dialect
 
-#: Bytes read at a time, and with them the usual size of a block: about 20,000 rows of 100 bytes.
-BLOCK_BYTES = 2 * 1024 * 1024
+#: Bytes read at a time, and with them the usual size of a block: about 40,000 rows of 100 bytes. Of half the size a
+#: database waited oftener for the next statement to begin: a tenth of the time on PostgreSQL.
+BLOCK_BYTES = 4 * 1024 * 1024
 #: A block's size where records are looked at one by one: a stop would wait seconds for the usual size.
 _SLOW_BLOCK_BYTES = 128 * 1024
 

@@ -90,7 +90,7 @@ def test_case_c11_a_number_that_becomes_infinite_in_32_bits(files: Files) -> Non
 
 @pytest.mark.parametrize("stored", [bytes, gzipped], ids=["plain", "gzip"])
 def test_case_c16_a_quoted_newline_may_stand_on_every_border(files: Files, stored: type[bytes]) -> None:
-    """Blocks end about every 2 MiB, and the length of a row divides none."""
+    """Blocks end about every BLOCK_BYTES, and the length of a row divides none."""
     field = 'x,\n""\r\ny' * 3
     line = f'1,"{field}"\n'.encode()
     count = 3 * BLOCK_BYTES // len(line)
