@@ -42,6 +42,24 @@ those that the database's own client left.
   and an index of each text: Rescind makes it and them, the others find them there. The 15 columns are integers,
   decimals, times and texts with missing values, and quoted commas, quotes and line ends.
 """
+REASONS = """## Why goals are missed
+
+As found with profiles of the runs on two cores; [0006](decisions/0006-how-each-database-is-written.md) has the figures.
+
+- **PostgreSQL and MariaDB, narrow CSV.** The server is busy almost all the time, and with the same work as for its own
+  client. What is left is the claim, both phases of the commit and the ledger, about a twentieth of a second, the first
+  block that the server waits for, and the answers at the begin and end of each statement of at most 50,000 rows.
+- **PostgreSQL, 15 columns and Parquet.** The server works half as much as for `\\copy` of CSV, and waits for the
+  worker: reading, checking and encoding take more processor time than it does, and Python's threads wait for each
+  other. Two writers help for that reason.
+- **DuckDB attach** reads Parquet and wide CSV with several threads of its own, checks no limits of the table, and can
+  be neither stopped nor taken back by another process.
+- **MariaDB, two indexes.** The rows go the usual way, and the server's work is that of LOAD DATA. InnoDB's bulk insert
+  pays for one single statement only, and there where the indexes are larger than the server's memory for them.
+- **SQLite, 15 columns and Parquet.** Each value becomes a Python object on its way into SQLite, which one thread at a
+  time can make; `.import` hands on bytes, checks nothing and keeps everything as text that the column does not convert.
+- **pandas.to_sql on MariaDB** sends INSERTs of many rows too.
+"""
 REPEAT = """## How to repeat it
 
 ```
@@ -61,6 +79,7 @@ def page(figures: Mapping[str, Any]) -> str:
         HEAD,
         _setting(figures),
         "## Against the goals\n\n" + "\n".join(_goals(results)),
+        REASONS,
         *(f"## Rows per second: {name}\n\n" + "\n".join(_rates(results, name)) for name in _databases(results)),
         "## What did not load\n\n" + "\n".join(_failures(results)),
         "## Scaling\n\n" + "\n".join(_sizes(figures["sizes"])),
