@@ -110,6 +110,10 @@ class Run:
         with mutants.applied(self.scenario.mutant):
             self.served += served(self.world, self.task_id)
         if state is State.queued:
+            if self.scenario.outages and not any(p.at_work for p in self.processes):
+                # MariaDB killed after its answer to XA ROLLBACK may list the branch again, which holds its locks: as in
+                # service a sweeper is there beside the next worker, and takes it back once more.
+                self._fork("sweeper", partial(_sweep, self.world, self.task_id, None, queued_is_rest=False))
             self._worker()
         elif not any(p.at_work for p in self.processes):
             trap = next(self._recoverer_traps, None)
