@@ -30,6 +30,7 @@ END_SECONDS = 0.5  #: how long `end` waits for a session to go
 _POLL_SECONDS = 0.01
 CLEAN_UP_SECONDS = 10.0  #: how long a server that takes no sessions is waited for, to learn whether it is the same
 _PING_SECONDS = 0.1
+_SILENT_PINGS = 5
 
 #: A machine that is gone is noticed even where nobody is told: after 25 s of silence, or of nothing acknowledged.
 _NETWORK = {
@@ -146,13 +147,16 @@ def server_began(connection: psycopg.Connection[Any]) -> int:
 def runs_on(asked: dict[str, Any], began: int, given_up: Callable[[], bool]) -> bool:
     """Whether the server that began then still runs. Never raises.
 
-    When one of its processes has died it ends all others, and takes no sessions until it has cleaned up.
+    When one of its processes has died it ends all others, and takes no sessions until it has cleaned up. Whoever comes
+    in the moment in which it ends them is hung up on, as by a server that is gone: only one that stays silent is.
     """
     address = psycopg.conninfo.make_conninfo("", **asked).encode()
     deadline = time.monotonic() + CLEAN_UP_SECONDS
+    silent = 0
     while time.monotonic() < deadline and not given_up():
         answer = PGconn.ping(address)
-        if answer not in (Ping.OK, Ping.REJECT):
+        silent = 0 if answer in (Ping.OK, Ping.REJECT) else silent + 1
+        if silent > _SILENT_PINGS:
             return False
         if answer == Ping.OK:
             with suppress(psycopg.Error), closing(connect_control(asked)) as connection:

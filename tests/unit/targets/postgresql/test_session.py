@@ -8,12 +8,14 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from functools import partial
+from types import SimpleNamespace
 from typing import Any
 
 import psycopg
 import pyarrow as pa
 import pytest
 import sqlalchemy as sa
+from psycopg.pq import PGconn, Ping
 from sqlalchemy.engine import make_url
 from tests.support.servers.postgresql import PostgreSQL
 from tests.support.waiting import until
@@ -250,6 +252,20 @@ def test_the_same_server_is_told_from_one_that_has_begun_since(own_postgresql: P
     assert not session.runs_on(asked, began, lambda: False)
     own_postgresql.start()
     assert not session.runs_on(asked, began, lambda: False)
+
+
+def test_a_server_that_hangs_up_for_a_moment_runs_on(
+    own_postgresql: PostgreSQL, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As one does that ends all its sessions, the one that asks among them."""
+    asked = session.parameters("default", make_url(own_postgresql.make_database()))
+    with closing(session.connect_control(asked)) as connection:
+        began = session.server_began(connection)
+    answers = iter([Ping.NO_RESPONSE, Ping.NO_RESPONSE, Ping.REJECT, Ping.NO_RESPONSE])
+    hanging_up = SimpleNamespace(ping=lambda address: next(answers, None) or PGconn.ping(address))
+    monkeypatch.setattr(session, "PGconn", hanging_up)
+    assert session.runs_on(asked, began, lambda: False)
+    assert next(answers, None) is None
 
 
 def test_a_standby_is_waited_for_and_neither_its_markers_nor_its_list_prove_anything(
