@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-from sqlalchemy import create_engine, inspect, text
+from sqlalchemy import create_engine, inspect
+from tests.support.databases import run
 from tests.support.indexes import indexes_of
 from tests.support.surface import Surface, real_surface
 
@@ -20,28 +20,11 @@ INDEXES = [("carrier",), ("origin", "day")]
 POINTS = ["branch.mid_data", "branch.after_data", "branch.after_marker", "decide.before"]
 
 
-@pytest.fixture(params=["sqlite", "postgresql", "mariadb"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path}/data.db"
-    return str(request.getfixturevalue(f"{request.param}_url"))
-
-
 @pytest.fixture
 def s(tmp_path: Path, url: str) -> Iterator[Surface]:
     with real_surface(tmp_path / "home", default=url) as made:
         yield made
         assert made.prepared() == []
-
-
-def run(url: str, statement: str) -> list[Any]:
-    engine = create_engine(database_url(url))
-    try:
-        with engine.begin() as connection:
-            answer = connection.execute(text(statement))
-            return [tuple(row) for row in answer] if answer.returns_rows else []
-    finally:
-        engine.dispose()
 
 
 def left(url: str) -> list[str]:

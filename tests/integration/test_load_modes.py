@@ -9,23 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import create_engine, text
+from tests.support.databases import run
 from tests.support.surface import Surface, document, real_surface
 
 from rescind import failpoints
 from rescind.domain.states import State
 from rescind.readers import policy
-from rescind.urls import database_url
 
 TABLE = "CREATE TABLE items (id INTEGER PRIMARY KEY, name VARCHAR(20) NOT NULL)"
 OLD = [(1, "pen"), (2, "ink")]
-
-
-@pytest.fixture(params=["sqlite", "postgresql", "mariadb"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path}/data.db"
-    return str(request.getfixturevalue(f"{request.param}_url"))
 
 
 @pytest.fixture
@@ -36,16 +28,6 @@ def s(tmp_path: Path, url: str) -> Iterator[Surface]:
             run(url, f"INSERT INTO items VALUES ({number}, '{name}')")
         yield made
         assert made.prepared() == []
-
-
-def run(url: str, statement: str) -> list[Any]:
-    engine = create_engine(database_url(url))
-    try:
-        with engine.begin() as connection:
-            answer = connection.execute(text(statement))
-            return [tuple(row) for row in answer] if answer.returns_rows else []
-    finally:
-        engine.dispose()
 
 
 def items(url: str) -> list[Any]:

@@ -6,19 +6,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.integration.test_load_modes import run
+from tests.support.databases import run
 from tests.support.surface import FILE, Surface, document, real_surface
 
 TABLE = "CREATE TABLE items (id INTEGER PRIMARY KEY, name VARCHAR(20))"
 VIEW = "CREATE VIEW shown AS SELECT id, name FROM items"
 DOTTED = "shop.people"
-
-
-@pytest.fixture(params=["sqlite", "postgresql", "mariadb"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path}/data.db"
-    return str(request.getfixturevalue(f"{request.param}_url"))
 
 
 @pytest.fixture

@@ -8,11 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import create_engine, text
+from tests.support.databases import run
 from tests.support.surface import Surface, document, real_surface
 
 from rescind.tasks import spreading
-from rescind.urls import database_url
 
 ROWS = 150_000  #: more than are read at a time, so that two branches get some
 NAMES = b"name\n" + b"".join(b"n%d\n" % n for n in range(ROWS))
@@ -40,13 +39,6 @@ def s(tmp_path: Path, urls: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> 
             run(url, TABLES[name])
         yield made
         assert made.prepared() == []
-
-
-def run(url: str, statement: str) -> None:
-    engine = create_engine(database_url(url))
-    with engine.begin() as connection:
-        connection.execute(text(statement))
-    engine.dispose()
 
 
 def ended(s: Surface, task_id: str) -> dict[str, Any]:

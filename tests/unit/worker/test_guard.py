@@ -6,25 +6,15 @@ import subprocess
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from tests.support.waiting import until
 
 from rescind.ledger import tasks, transitions
 from rescind.ledger.engine import Ledger
-from rescind.ledger.migrate import migrate
 from rescind.process import ProcessId, _start_time
 from rescind.tasks.submission import new_id
 from rescind.worker import guard
-
-
-@pytest.fixture
-def ledger(tmp_path: Path) -> Iterator[Ledger]:
-    opened = Ledger(f"sqlite:///{tmp_path}/ledger.db")
-    migrate(opened)
-    yield opened
-    opened.close()
 
 
 @pytest.fixture

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 from tests.support.waiting import until
 
@@ -15,19 +12,10 @@ from rescind.domain.task import LOST_WORKER, Task
 from rescind.errors import Fenced, Interruption, ShuttingDown, Stopped
 from rescind.ledger import tasks, transitions
 from rescind.ledger.engine import Ledger
-from rescind.ledger.migrate import migrate
 from rescind.tasks.submission import new_id
 from rescind.transaction.control import Control
 from rescind.worker import watchdog
 from rescind.worker.watchdog import Watchdog
-
-
-@pytest.fixture
-def ledger(tmp_path: Path) -> Iterator[Ledger]:
-    opened = Ledger(f"sqlite:///{tmp_path}/ledger.db")
-    migrate(opened)
-    yield opened
-    opened.close()
 
 
 @pytest.fixture
