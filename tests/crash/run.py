@@ -97,7 +97,10 @@ class Run:
             self._answer()
         if state not in DONE and not any(p.at_work and p.name != "sweeper" for p in self.processes):
             self._next(state, attempt)
-        return state in DONE
+        return state in DONE and (self.scenario.wake is not Wake.ended or not self._at_work())
+
+    def _at_work(self) -> bool:
+        return any(process.at_work for process in self.processes)
 
     def _next(self, state: State, attempt: int) -> None:
         """Nobody but sweepers beside is at work: start whom that state needs."""
@@ -110,12 +113,12 @@ class Run:
         with mutants.applied(self.scenario.mutant):
             self.served += served(self.world, self.task_id)
         if state is State.queued:
-            if self.scenario.outages and not any(p.at_work for p in self.processes):
+            if self.scenario.outages and not self._at_work():
                 # MariaDB killed after its answer to XA ROLLBACK may list the branch again, which holds its locks: as in
                 # service a sweeper is there beside the next worker, and takes it back once more.
                 self._fork("sweeper", partial(_sweep, self.world, self.task_id, None, queued_is_rest=False))
             self._worker()
-        elif not any(p.at_work for p in self.processes):
+        elif not self._at_work():
             trap = next(self._recoverer_traps, None)
             self._fork("recoverer", partial(_sweep, self.world, self.task_id, trap, queued_is_rest=True))
 
@@ -151,7 +154,7 @@ class Run:
             Wake.recovery_hangs: taken_over or (is_worker and "recoverer" in others),
             Wake.worker_hangs: settled if is_worker else "worker" in others,
             Wake.retried: attempt > hung[2] or state in DONE,
-            Wake.ended: state in DONE,
+            Wake.ended: state in DONE and not self._at_work(),
         }[self.scenario.wake]
         return due or seconds > self.scenario.lease_seconds + self.scenario.hang_seconds
 

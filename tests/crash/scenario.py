@@ -55,7 +55,7 @@ class Wake(StrEnum):
 
     taken_over = "taken-over"  #: its attempt is not running any more
     retried = "retried"  #: the next attempt is at work
-    ended = "ended"  #: the task has ended
+    ended = "ended"  #: the task has ended, and no sweeper is left that would take back what lands then
     recovery_hangs = "recovery-hangs"  #: a worker, when a recoverer hangs too; the others when taken over
     worker_hangs = "worker-hangs"  #: a recoverer, when a worker hangs; the worker when no recoverer hangs any more
 

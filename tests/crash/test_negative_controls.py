@@ -66,6 +66,7 @@ CONTROLS = {
             Place.memory,
             workers=(Trap("decide.before", Act.hang), Trap("branch.mid_data", Act.hang)),
             wake=Wake.retried,
+            hang_seconds=10.0,  # the first worker must not go on before the second is at work, however slowly
         ),
         {"I3", "I5", "I8", "history"},
     ),
