@@ -8,7 +8,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
 from tests.crash.guards import put
 
 from rescind import failpoints
@@ -17,6 +16,7 @@ from rescind.domain.receipt import Output, outputs_of
 from rescind.domain.schema import Table
 from rescind.domain.task import Task
 from rescind.errors import NoOutput
+from rescind.readers.reader import Rows
 from rescind.targets.sqlite.writer import SQLiteWriter
 from rescind.targets.target import Target
 from rescind.tasks.transaction import Transaction
@@ -57,24 +57,24 @@ def _deleted_by_itself() -> None:
 
 def _written_by_itself() -> None:
     """Each batch of an upsert is committed at once, before the task is decided."""
-    init, write = TableWriter.__init__, TableWriter.write
+    init, write = TableWriter.__init__, TableWriter.put
     how: dict[TableWriter, tuple[Target, Table, Sequence[str], Sequence[str]]] = {}
 
     def begun(self: TableWriter, work: Work, target: str, table: Table, columns: Sequence[str], *more: Any) -> None:
         init(self, work, target, table, columns, *more)
         how[self] = work.target(target), table, columns, more[1]
 
-    def mutant(self: TableWriter, batch: pa.RecordBatch, *more: Any) -> None:
+    def mutant(self: TableWriter, rows: Rows, *more: Any) -> None:
         target, table, columns, key = how[self]
         with closing(target.open_branch(STRANGER, Protocol.one_phase)) as branch:
             branch.start()
             with closing(branch.writer(table, columns, key)) as writer:
-                writer.write(batch)
+                writer.write(rows.batch)
             branch.commit()
-        write(self, batch, *more)
+        write(self, rows, *more)
 
     put(TableWriter, "__init__", begun)
-    put(TableWriter, "write", mutant)
+    put(TableWriter, "put", mutant)
 
 
 def _added_up() -> None:

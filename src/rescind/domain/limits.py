@@ -7,7 +7,7 @@ converted to make it fit.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
@@ -81,6 +81,15 @@ def violation(column: Column, values: Values) -> Violation | None:
         return None
     row = min(found)
     return Violation(row, column.name, shown(values, row), found[row])
+
+
+def first_violation(
+    columns: Sequence[Column], arrays: Sequence[Values], known: Collection[Column] = ()
+) -> Violation | None:
+    """The first row, if any, that one of the columns cannot hold; those that are `known` are not looked at."""
+    looked_at = ((column, values) for column, values in zip(columns, arrays, strict=True) if column not in known)
+    found = (violation(column, values) for column, values in looked_at)
+    return min((v for v in found if v is not None), key=lambda v: v.row, default=None)
 
 
 def beyond(column: Column, values: Values) -> dict[int, str]:

@@ -52,9 +52,10 @@ def fit(
         arrays.append(read.values)
         for failure in (*known, *read.failures, *_forbidden_nulls(column, plain)):
             wrong.setdefault(failure.row, (column, plain, failure))
-    batch = pa.RecordBatch.from_arrays(arrays, names=[given.column.name for given in columns])
+    fitted = tuple(given.column for given in columns)
+    batch = pa.RecordBatch.from_arrays(arrays, names=[column.name for column in fitted])
     if not wrong and not malformed:
-        return Rows(batch, records)
+        return Rows(batch, records, columns=fitted)
     fits = np.ones(len(records), np.bool_)
     fits[list(wrong)] = False
     rows = {int(records[row]): row for row in wrong}
@@ -62,7 +63,7 @@ def fit(
     rejects = tuple(
         _reject(number, *wrong[rows[number]]) if number in rows else (malformed or {})[number] for number in bad[:keep]
     )
-    return Rows(batch.filter(pa.array(fits)), records[fits], rejects, len(bad))
+    return Rows(batch.filter(pa.array(fits)), records[fits], rejects, len(bad), fitted)
 
 
 def _forbidden_nulls(column: Column, values: Values) -> list[Failure]:

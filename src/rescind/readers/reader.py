@@ -58,22 +58,23 @@ class Rows:
     """Some records of a file, one after the other: the rows that fit, and what is wrong with the others.
 
     `records` are the numbers of the batch's rows in the file, from 1. Of the rejects, one for each record, only the
-    first may be there; `rejected` counts them all.
+    first may be there; `rejected` counts them all. `columns` are the batch's: its values are proven to fit them.
     """
 
     batch: pa.RecordBatch
     records: npt.NDArray[np.int64]
     rejects: tuple[Reject, ...] = ()
     rejected: int = 0
+    columns: tuple[Column, ...] = ()
 
     def after(self, records: int) -> Rows:
         """The same, where so many records come before what was taken for the file's first one."""
         rejects = tuple(replace(reject, record=reject.record + records) for reject in self.rejects)
-        return Rows(self.batch, self.records + records, rejects, self.rejected)
+        return replace(self, records=self.records + records, rejects=rejects)
 
     def slice(self, start: int, rows: int) -> Rows:
         """So many of the rows that fit, without the rejects."""
-        return Rows(self.batch.slice(start, rows), self.records[start : start + rows])
+        return Rows(self.batch.slice(start, rows), self.records[start : start + rows], columns=self.columns)
 
 
 class Reader(Protocol):

@@ -46,14 +46,15 @@ def typed_rows(fields: Fields, columns: Sequence[tuple[Column, int]], spelling: 
         arrays[column.name] = values.values
         for failure in (*values.failures, *_forbidden_nulls(column, text)):
             wrong.setdefault(int(fields.records[failure.row]), _Misfit(column, position, failure))
-    batch = pa.RecordBatch.from_arrays([arrays[c.name] for c, _ in columns], names=[c.name for c, _ in columns])
+    read = tuple(column for column, _ in columns)
+    batch = pa.RecordBatch.from_arrays([arrays[c.name] for c in read], names=[c.name for c in read])
     records = fields.records + 1
     if not wrong:
-        return Rows(batch, records)
+        return Rows(batch, records, columns=read)
     bad = sorted(wrong)
     fit = ~np.isin(fields.records, bad)
     rejects = tuple(_reject(record, wrong[record], fields) for record in bad[:keep])
-    return Rows(batch.filter(pa.array(fit)), records[fit], rejects, len(bad))
+    return Rows(batch.filter(pa.array(fit)), records[fit], rejects, len(bad), read)
 
 
 def misshapen(fields: Fields) -> tuple[Reject, ...]:

@@ -5,10 +5,13 @@ Without it a server waits at each batch for what its client has still to do, whi
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
 import pyarrow as pa
+
+from rescind.domain.schema import Column
 
 
 @dataclass(frozen=True)
@@ -23,9 +26,9 @@ class Encoded:
 
 @runtime_checkable
 class EncodesAhead(Protocol):
-    """`send(encode(batch))` is `write(batch)`, with the same errors."""
+    """`send(encode(batch, known))` is `write(batch, known)`, with the same errors."""
 
-    def encode(self, batch: pa.RecordBatch) -> Encoded:
+    def encode(self, batch: pa.RecordBatch, known: Collection[Column] = ()) -> Encoded:
         """Touches no connection: other threads may call it while this one sends. Raises ConstraintViolated."""
 
     def send(self, rows: Encoded) -> int:

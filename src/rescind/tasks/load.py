@@ -212,7 +212,7 @@ def _write(tx: Transaction, reader: Reader, tables: Mapping[str, Table], given: 
             ahead = stack.enter_context(closing(encoded_ahead(given.rows, writing, tx.check)))
             for rows, encoded in ahead:
                 for writer, form in zip(writing, encoded, strict=True):
-                    writer.write(rows.batch, rows.records, form)
+                    writer.put(rows, form)
                 tx.progress(bytes=reader.bytes_read)
             for writer in writing:
                 writer.close()

@@ -65,22 +65,24 @@ class TableWriter:
         """The rows as `write` would encode them; any thread may call it. Raises ConstraintViolated as `write` does."""
         assert isinstance(self._first, EncodesAhead)
         with _by_record(rows.records):
-            return self._first.encode(rows.batch)
+            return self._first.encode(rows.batch, rows.columns)
 
-    def write(self, batch: pa.RecordBatch, records: Records | None = None, encoded: Encoded | None = None) -> None:
+    def write(self, batch: pa.RecordBatch) -> None:
+        """`put` rows that are numbered from 1, over all batches that were given to this writer."""
+        first, self._given = self._given, self._given + batch.num_rows
+        self.put(Rows(batch, np.arange(first + 1, self._given + 1)))
+
+    def put(self, rows: Rows, encoded: Encoded | None = None) -> None:
         """Append the rows. Raises Stopped when a stop was asked for, ConstraintViolated for a bad row.
 
-        `records` are their numbers, where they have some; otherwise they count from 1, over all rows that were given
-        to this writer. ConstraintViolated.row is the number less 1. `encoded` is what `encode` made of the rows.
+        ConstraintViolated.row is the number of the row's record less 1. `encoded` is what `encode` made of the rows.
         """
         self._control.check()
-        first, self._given = self._given, self._given + batch.num_rows
-        numbers = np.arange(first + 1, self._given + 1) if records is None else records
         if self._pool is None:
-            self._done(self._numbers[0], self._put(self._writers[self._numbers[0]], batch, numbers, encoded))
+            self._done(self._numbers[0], self._put(self._writers[self._numbers[0]], rows, encoded))
         else:
             number = self._free()
-            self._busy[self._pool.submit(self._put, self._writers[number], batch, numbers, encoded)] = number
+            self._busy[self._pool.submit(self._put, self._writers[number], rows, encoded)] = number
         failpoints.hit("branch.mid_data")
 
     def close(self) -> None:
@@ -122,30 +124,30 @@ class TableWriter:
     def _done(self, number: int, rows: int) -> None:
         self._told(rows, number)
 
-    def _put(self, writer: Writer, batch: pa.RecordBatch, records: Records, encoded: Encoded | None) -> int:
+    def _put(self, writer: Writer, rows: Rows, encoded: Encoded | None) -> int:
         if self._refused is not None:
-            return self._put_what_fits(writer, batch, records, self._refused)
-        with _by_record(records):
+            return self._put_what_fits(writer, rows, self._refused)
+        with _by_record(rows.records):
             if encoded is not None and isinstance(writer, EncodesAhead):
                 return writer.send(encoded)
-            return writer.write(batch)
+            return writer.write(rows.batch, rows.columns)
 
-    def _put_what_fits(self, writer: Writer, batch: pa.RecordBatch, records: Records, refused: Refused) -> int:
+    def _put_what_fits(self, writer: Writer, rows: Rows, refused: Refused) -> int:
         """A piece that is refused leaves nothing behind; what comes before its bad row is written by itself.
 
         After a bad row the pieces stay short and grow again: where many are bad, the good ones between them would
         otherwise be sent anew for each.
         """
-        written, at, size = 0, 0, batch.num_rows
-        while at < batch.num_rows:
+        written, at, size = 0, 0, rows.batch.num_rows
+        while at < rows.batch.num_rows:
             self._control.check()
-            piece = batch.slice(at, size)
+            piece = rows.batch.slice(at, size)
             try:
-                written += writer.write(piece)
+                written += writer.write(piece, rows.columns)
             except ConstraintViolated as error:
                 row = 0 if piece.num_rows == 1 else error.row
                 if row == 0:
-                    refused(int(records[at]), error)
+                    refused(int(rows.records[at]), error)
                     at += 1
                 else:
                     size = row or piece.num_rows // 2

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import closing
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -32,10 +33,12 @@ class Recording:
         self.look = look
         self.begun = 0
         self.sent: list[int] = []
+        self.known: list[Collection[Column]] = []
         self.most_ahead = 0
 
-    def encode(self, batch: pa.RecordBatch) -> Encoded:
+    def encode(self, batch: pa.RecordBatch, known: Collection[Column] = ()) -> Encoded:
         self.begun += 1
+        self.known.append(known)
         self.look(batch.column(0)[0].as_py())
         return Encoded(batch, batch.column(0).to_pylist())
 
@@ -44,8 +47,8 @@ class Recording:
         self.sent += rows.form
         return rows.batch.num_rows
 
-    def write(self, batch: pa.RecordBatch) -> int:
-        return self.send(self.encode(batch))
+    def write(self, batch: pa.RecordBatch, known: Collection[Column] = ()) -> int:
+        return self.send(self.encode(batch, known))
 
     def close(self) -> None:
         pass
@@ -69,7 +72,7 @@ def load(writer: Recording, found: Iterator[Rows], check: Callable[[], None] = n
         closing(encoded_ahead(found, [writing], check)) as ahead,
     ):
         for rows, (encoded,) in ahead:
-            writing.write(rows.batch, rows.records, encoded)
+            writing.put(rows, encoded)
 
 
 @pytest.fixture(autouse=True)
@@ -98,6 +101,20 @@ def test_the_next_ones_are_encoded_while_one_is_written() -> None:
     writer.send = slow  # type: ignore[method-assign]
     load(writer, batches(3))
     assert waited == [True] * 3
+
+
+@pytest.mark.parametrize("more", [{}, {"refused": lambda record, error: None}])
+def test_the_writer_is_told_what_its_reader_has_looked_at(more: dict[str, Any]) -> None:
+    writer = Recording()
+    load(writer, (replace(rows, columns=T.columns) for rows in batches(3)), **more)
+    assert writer.known == [T.columns] * 3
+
+
+def test_of_rows_of_a_function_nothing_is_known() -> None:
+    writer = Recording()
+    with table_writer(writer) as writing:
+        writing.write(pa.record_batch({"a": [1]}))
+    assert writer.known == [()]
 
 
 def refuse_fourth(first: int) -> None:

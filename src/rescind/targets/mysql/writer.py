@@ -10,7 +10,7 @@ should the savepoint be gone for any other reason, going back to it fails, and t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, NamedTuple
 
@@ -83,16 +83,16 @@ class MySQLWriter:
         self._insert = f"INSERT INTO {quote(table.name)} ({names}) VALUES ".encode()
         self._load = _load(table, columns).encode()
 
-    def write(self, batch: pa.RecordBatch) -> int:
+    def write(self, batch: pa.RecordBatch, known: Collection[Column] = ()) -> int:
         """Write the rows. Raises ConstraintViolated with the row's index in the batch; TargetConflict if cancelled.
 
         Whatever is raised, no row of the batch is left; after ConstraintViolated the branch can go on.
         """
-        return self._sent(batch.num_rows, self._parts(batch))
+        return self._sent(batch.num_rows, self._parts(batch, known))
 
-    def encode(self, batch: pa.RecordBatch) -> Encoded:
+    def encode(self, batch: pa.RecordBatch, known: Collection[Column] = ()) -> Encoded:
         """See EncodesAhead."""
-        return Encoded(batch, tuple(self._parts(batch)))
+        return Encoded(batch, tuple(self._parts(batch, known)))
 
     def send(self, rows: Encoded) -> int:
         """See EncodesAhead."""
@@ -101,11 +101,11 @@ class MySQLWriter:
     def close(self) -> None:
         """Nothing is kept back: every write is in the transaction when it returns."""
 
-    def _parts(self, batch: pa.RecordBatch) -> Iterator[_Part]:
+    def _parts(self, batch: pa.RecordBatch, known: Collection[Column]) -> Iterator[_Part]:
         """The rows of each statement. Raises ConstraintViolated before the first one."""
         keys.check_values(batch, self._key)
         arrays = [batch.column(column.name) for column in self._columns]
-        self._look(arrays)
+        self._look(arrays, known)
         for start in range(0, batch.num_rows, ROWS_PER_STATEMENT):
             values = [_plain(values.slice(start, ROWS_PER_STATEMENT)) for values in arrays]
             yield _Part(start, values, encode.file(values) if self._bulk else None)
@@ -131,12 +131,12 @@ class MySQLWriter:
             return error
         return None
 
-    def _look(self, arrays: Sequence[pa.Array[Any]]) -> None:
+    def _look(self, arrays: Sequence[pa.Array[Any]], known: Collection[Column]) -> None:
         """Raise ConstraintViolated for the first value that a column cannot hold, or would alter."""
         found = [
             offence
             for column, values in zip(self._columns, arrays, strict=True)
-            if (offence := _altered(column, values) or _violated(column, values)) is not None
+            if (offence := _altered(column, values) or (None if column in known else _violated(column, values)))
         ]
         if found:
             row, message = min(found)

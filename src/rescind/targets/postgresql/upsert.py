@@ -12,7 +12,7 @@ broken is therefore noticed only where rows are looked at in pieces, to find one
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 
 import numpy as np
@@ -57,7 +57,7 @@ class PostgreSQLUpsert:
         self._there = False
         self._make(table)
 
-    def write(self, batch: pa.RecordBatch) -> int:
+    def write(self, batch: pa.RecordBatch, known: Collection[Column] = ()) -> int:
         """Write the rows. Raises ConstraintViolated with the row's index in the batch; TargetConflict if cancelled.
 
         Whatever is raised, no row of the batch is left.
@@ -70,7 +70,7 @@ class PostgreSQLUpsert:
         with self._own() as cursor:
             cursor.execute(f"TRUNCATE {self._staging}")  # not within the savepoint, where the old file would be kept
             with savepoint(cursor, _BATCH):
-                self._stage.write(batch.append_column(self._ordinal, ordinals))
+                self._stage.write(batch.append_column(self._ordinal, ordinals), known)
                 self._all(cursor, batch.num_rows)
         return batch.num_rows
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 
 import psycopg
 import pyarrow as pa
 
-from rescind.domain.limits import violation
+from rescind.domain.limits import first_violation
 from rescind.domain.schema import Column
 from rescind.errors import ConstraintViolated, RescindError
 from rescind.targets.ahead import Encoded
@@ -44,18 +44,18 @@ class PostgreSQLWriter:
         self._copy = f"COPY {table} ({', '.join(map(quote, self._names))}) FROM STDIN"
         self._binary = binary.encoder(self._columns, bases)
 
-    def write(self, batch: pa.RecordBatch) -> int:
+    def write(self, batch: pa.RecordBatch, known: Collection[Column] = ()) -> int:
         """Append the rows. Raises ConstraintViolated with the row's index in the batch; TargetConflict if cancelled.
 
         Whatever is raised, no row of the batch is left: a function that hides the error and goes on would
         otherwise commit rows that nobody counted.
         """
-        batch = self._checked(batch)
+        batch = self._checked(batch, known)
         return self._put(batch, *self._encoded(batch))
 
-    def encode(self, batch: pa.RecordBatch) -> Encoded:
+    def encode(self, batch: pa.RecordBatch, known: Collection[Column] = ()) -> Encoded:
         """See EncodesAhead."""
-        batch = self._checked(batch)
+        batch = self._checked(batch, known)
         form, pieces = self._encoded(batch)
         return Encoded(batch, (form, tuple(pieces)))
 
@@ -79,12 +79,11 @@ class PostgreSQLWriter:
                 raise ConstraintViolated(text)
         return batch.num_rows
 
-    def _checked(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+    def _checked(self, batch: pa.RecordBatch, known: Collection[Column]) -> pa.RecordBatch:
         """The writer's columns of it. Raises ConstraintViolated."""
         batch = batch.select(self._names)
-        found = [v for v in map(violation, self._columns, batch.columns) if v is not None]
-        if found:
-            first = min(found, key=lambda v: v.row)
+        first = first_violation(self._columns, batch.columns, known)
+        if first is not None:
             raise ConstraintViolated(f"Row {first.row + 1} of the batch, {first}.", first.row)
         return batch
 

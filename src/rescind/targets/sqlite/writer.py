@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import Any
 
@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from rescind.domain.arrow import conform
 from rescind.domain.decimals import all_doubles
-from rescind.domain.limits import violation
+from rescind.domain.limits import first_violation
 from rescind.domain.schema import Column, Type
 from rescind.errors import ConstraintViolated, RescindError, TargetConflict
 from rescind.targets import keys
@@ -53,13 +53,13 @@ class SQLiteWriter:
         per_chunk = VALUES_PER_CHUNK // len(columns)
         self._chunk = max(1, per_chunk // self._rows) * self._rows
 
-    def write(self, batch: pa.RecordBatch) -> int:
+    def write(self, batch: pa.RecordBatch, known: Collection[Column] = ()) -> int:
         """Write the rows. Raises ConstraintViolated with the row's index in the batch; TargetConflict if cancelled.
 
         Whatever is raised, no row of the batch is left: a function that hides the error and goes on would
         otherwise commit rows that nobody counted.
         """
-        batch = self._checked(batch.select(self._names))
+        batch = self._checked(batch.select(self._names), known)
         written = 0
         with self._own(), self._all_or_none():
             for start in range(0, batch.num_rows, self._chunk):
@@ -69,12 +69,11 @@ class SQLiteWriter:
     def close(self) -> None:
         """Nothing is kept back: every write is in the transaction when it returns."""
 
-    def _checked(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+    def _checked(self, batch: pa.RecordBatch, known: Collection[Column]) -> pa.RecordBatch:
         """The batch in the columns' own types. SQLite itself takes anything, and alters some of it."""
         keys.check_values(batch, self._key)
-        found = [v for v in map(violation, self._columns, batch.columns) if v is not None]
-        if found:
-            first = min(found, key=lambda v: v.row)
+        first = first_violation(self._columns, batch.columns, known)
+        if first is not None:
             raise ConstraintViolated(f"A value does not fit {first}.", first.row)
         arrays = [conform(values, column.type) for column, values in zip(self._columns, batch.columns, strict=True)]
         return pa.RecordBatch.from_arrays(arrays, names=self._names)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import pyarrow as pa
 
-from rescind.domain.schema import Table
+from rescind.domain.schema import Column, Table
 from rescind.targets import keys
 from rescind.testing.memory.wire import Link
 
@@ -19,7 +19,7 @@ class MemoryWriter:
         self._table = table
         self._key = key
 
-    def write(self, batch: pa.RecordBatch) -> int:
+    def write(self, batch: pa.RecordBatch, known: Collection[Column] = ()) -> int:
         keys.check_values(batch, self._key)
         values = list(zip(*(column.to_pylist() for column in batch.columns), strict=True))
         written: int = self._link.call("write", self._table.name, list(batch.schema.names), values, bool(self._key))

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pytest
 from tests.unit.targets.mysql.conftest import Sql
 
+from rescind.domain.schema import Limits
 from rescind.errors import (
     ConstraintViolated,
     RescindError,
@@ -119,6 +120,17 @@ def test_what_a_column_cannot_hold_is_named_and_nothing_is_kept(
         write(branch, "v", v=values)
     assert error.value.row == row
     taken_back(branch, sql, "v", row)
+
+
+def test_a_column_is_looked_at_unless_just_this_one_is_known(begin: Begin, target: MySQLTarget, sql: Sql) -> None:
+    sql("CREATE TABLE v(v VARCHAR(3)) ENGINE=InnoDB")
+    table = target.catalog().table("v")
+    (column,) = table.columns
+    writer = begin().writer(table, ["v"])
+    for known, says in {replace(column, limits=Limits()): "that the column holds", column: "Data too long"}.items():
+        with pytest.raises(ConstraintViolated, match=says) as error:
+            writer.write(pa.RecordBatch.from_pydict({"v": ["two", "three"]}), [known])
+        assert error.value.row == 1
 
 
 def test_a_trigger_that_refuses_a_row_is_heard(begin: Begin, write: Write, sql: Sql) -> None:

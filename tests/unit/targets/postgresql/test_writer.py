@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 import pyarrow as pa
@@ -12,7 +13,7 @@ import pytest
 from tests.support.waiting import until
 from tests.unit.targets.postgresql.conftest import Begin, Sql
 
-from rescind.domain.schema import Column, Table, Type
+from rescind.domain.schema import Column, Limits, Table, Type
 from rescind.errors import ConstraintViolated, RescindError, TargetConflict
 from rescind.targets.postgresql import binary
 from rescind.targets.postgresql.branch import PostgreSQLBranch
@@ -79,6 +80,14 @@ def test_what_the_catalogue_knows_is_refused_before_anything_is_sent(
     with pytest.raises(ConstraintViolated, match=r"Row 2 of the batch, column [ab]: ") as error:
         writer.write(batch((1, ""), bad))
     assert error.value.row == 1
+
+
+def test_a_column_is_looked_at_unless_just_this_one_is_known(begin: Begin, sql: Sql) -> None:
+    sql("CREATE TABLE t(a integer, b text)")
+    short = replace(T.columns[1], limits=Limits(characters=3))  # of which the database knows nothing
+    writer = begin().writer(replace(T, columns=(T.columns[0], short)), NAMES)
+    assert hide(lambda values: writer.write(values, T.columns), batch((1, "two"), (2, "three"))) == 1
+    assert writer.write(batch((1, "two"), (2, "three")), [short]) == 2
 
 
 def test_a_trigger_that_raises_names_the_row(begin: Begin, sql: Sql) -> None:

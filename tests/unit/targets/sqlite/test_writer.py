@@ -13,6 +13,7 @@ import pytest
 
 from rescind.domain.schema import Column, Table, Type
 from rescind.errors import ConstraintViolated, RescindError, TargetConflict, TransactionBroken
+from rescind.targets.sqlite import catalog
 from rescind.targets.sqlite.branch import SQLiteBranch
 from rescind.targets.sqlite.session import Session
 from rescind.targets.sqlite.writer import ROWS_PER_STATEMENT, VALUES_PER_CHUNK, python_values
@@ -121,6 +122,19 @@ def test_limits_are_those_of_the_table_as_it_is(reopen: Callable[[], SQLiteBranc
     as_if = Table("odd", (Column("x", Type.text, "TEXT"),))
     with pytest.raises(ConstraintViolated, match=r"^A value does not fit column x: a number that"):
         reopen().writer(as_if, ["x"]).write(pa.RecordBatch.from_pydict({"x": ["007"]}))
+
+
+def test_a_column_is_looked_at_unless_just_this_one_is_known(
+    reopen: Callable[[], SQLiteBranch], sql: Callable[..., Any]
+) -> None:
+    sql("CREATE TABLE odd(x STRING)")
+    as_if = Table("odd", (Column("x", Type.text, "TEXT"),))
+    rows = pa.RecordBatch.from_pydict({"x": ["007"]})
+    branch = reopen()
+    writer = branch.writer(as_if, ["x"])
+    with pytest.raises(ConstraintViolated):
+        writer.write(rows, as_if.columns)
+    assert writer.write(rows, catalog.describe(branch._session, "odd").columns) == 1
 
 
 @pytest.mark.parametrize("at", [0, 1, ROWS_PER_STATEMENT, 2 * ROWS_PER_STATEMENT + 3, VALUES_PER_CHUNK // 2 + 1])
