@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from rescind.readers import policy
 from rescind.targets.sqlite import branch
+from rescind.tasks import rejecting
 from rescind.transaction import proof, recovery
 from rescind.worker import sweeper, watchdog
 
 
 def quicken() -> None:
     """A run shall not wait for seconds where the service may, and its few rows are several batches, as many are."""
-    policy.BATCH_ROWS = 10
+    rejecting.BATCH_ROWS = 10
     recovery.FIRST_BACKOFF_SECONDS = 0.005
     proof.SESSION_SECONDS = 1.0
     watchdog.LOOK_SECONDS = 0.02

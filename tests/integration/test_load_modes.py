@@ -14,7 +14,7 @@ from tests.support.surface import Surface, document, real_surface
 
 from rescind import failpoints
 from rescind.domain.states import State
-from rescind.readers import policy
+from rescind.tasks import rejecting
 
 TABLE = "CREATE TABLE items (id INTEGER PRIMARY KEY, name VARCHAR(20) NOT NULL)"
 OLD = [(1, "pen"), (2, "ink")]
@@ -49,7 +49,7 @@ def test_replace_puts_the_files_rows_in_the_place_of_the_old(s: Surface, url: st
 
 @pytest.mark.parametrize("url", ["postgresql", "mariadb"], indirect=True)  # SQLite has one writer at a time
 def test_rows_of_each_writer_are_counted(s: Surface, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(policy, "BATCH_ROWS", 2)
+    monkeypatch.setattr(rejecting, "BATCH_ROWS", 2)
     task = ended(s, "writers=2&count=true", b"id,name\n11,a\n12,b\n13,c\n14,d\n15,e\n16,f\n")
     assert task["receipt"]["counts"] == {"before": 2, "after": 8}
     rows = [branch["rows"] for branch in task["receipt"]["branches"]]

@@ -14,9 +14,9 @@ from rescind.domain.rejects import Reject
 from rescind.domain.schema import Column, Type
 from rescind.errors import RowsRejected
 from rescind.readers.options import Options
-from rescind.readers.policy import all_or_none
 from rescind.readers.reader import InputField, Reader, Source
 from rescind.readers.registry import open_reader
+from rescind.tasks.rejecting import all_or_none
 
 MIB = 1024 * 1024
 

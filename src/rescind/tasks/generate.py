@@ -13,7 +13,7 @@ import pyarrow as pa
 from pydantic import Field, create_model
 
 from rescind.domain.schema import Column, Table, Type
-from rescind.errors import NotMadeHere, UnknownColumn, UnknownTable
+from rescind.errors import NotMadeHere, UnknownTable
 from rescind.tasks.transaction import Transaction
 from rescind.tasks.transactional import TaskDefinition, transactional
 
@@ -75,9 +75,7 @@ def existing_or_made(tx: Transaction, name: str, made_by_rescind: bool, target: 
         return table
     if made_by_rescind and not tx.made_here(name, target):
         raise NotMadeHere(f"Table {name} was not made by Rescind; nothing was changed.")
-    missing = [field for field in FIELDS if table.column(field) is None]
-    if missing:
-        raise UnknownColumn(f"Table {name} has no column {missing[0]}.")
+    table.only(FIELDS)  # before another target's table is made, or a row
     return table
 
 

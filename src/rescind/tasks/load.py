@@ -23,12 +23,11 @@ from rescind.errors import (
     UnknownTable,
 )
 from rescind.readers.options import NOTHING_SAID, Options
-from rescind.readers.policy import all_or_none
 from rescind.readers.reader import InputField, Reader, Rows
 from rescind.targets import keys
 from rescind.tasks import rejecting
 from rescind.tasks.matching import AS_NAMED, Fields, Indexes, Names, agreed, fields, made, match
-from rescind.tasks.rejecting import MostRejects, Rejects
+from rescind.tasks.rejecting import MostRejects, Rejects, all_or_none, without_rejects
 from rescind.tasks.transaction import Transaction
 from rescind.tasks.transactional import AUTO, Spread, UploadId, Writers, transactional
 from rescind.tasks.writing import Refused, encoded_ahead
@@ -193,7 +192,7 @@ def _given(tx: Transaction, reader: Reader, matched: Sequence[InputField], how: 
         rejects = Rejects(file, how.max_rejects)
         yield _Given(
             matched,
-            rejecting.fitting(reader, matched, rejects, tx.check),
+            without_rejects(reader, matched, rejects, tx.check),
             lambda record, error: rejects.add(_reject(record, error)),
         )
         rejects.finish(reader.rows_read)

@@ -1,4 +1,4 @@
-"""Bad rows that are left out instead of ending a load: kept, every one of them, and counted against a limit."""
+"""What becomes of a file's rows when some of them do not fit: none is loaded, or those are left out and kept."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from pydantic import BeforeValidator, Field
 
 from rescind.domain.rejects import KEPT, Reject
 from rescind.errors import RowsRejected
-from rescind.readers.policy import bounded
 from rescind.readers.reader import InputField, Reader, Rows
 from rescind.uploads.output_file import OutputFile
 
@@ -21,6 +20,8 @@ FILE_NAME = "rejects.csv"
 MEDIA_TYPE = "text/csv; charset=utf-8"
 HEADER = ("record", "column", "value", "reason")
 PIECE_BYTES = 64 * 1024
+#: Rows that are written at a time.
+BATCH_ROWS = 50_000
 
 
 def _limit(value: object) -> object:
@@ -80,7 +81,25 @@ class Rejects:
         return RowsRejected(f"Nothing was loaded: {what}; {self._first[0]}.", self._first, self.total)
 
 
-def fitting(
+def all_or_none(reader: Reader, fields: Sequence[InputField], check: Callable[[], None]) -> Iterator[Rows]:
+    """The file's rows, at most BATCH_ROWS at a time.
+
+    Once one is found that does not fit nothing more is yielded; the rest is read for its rejects, and RowsRejected is
+    raised at the end with the first KEPT of them.
+    """
+    rejects: list[Reject] = []
+    rejected = 0
+    for rows in reader.rows(fields, check, keep=KEPT):
+        rejects += rows.rejects[: KEPT - len(rejects)]
+        rejected += rows.rejected
+        if not rejected:
+            yield from bounded(rows)
+    if rejected:
+        does = "1 row does" if rejected == 1 else f"{rejected} rows do"
+        raise RowsRejected(f"Nothing was loaded: {does} not fit; {rejects[0]}.", rejects, rejected)
+
+
+def without_rejects(
     reader: Reader, fields: Sequence[InputField], rejects: Rejects, check: Callable[[], None]
 ) -> Iterator[Rows]:
     """The file's rows that fit; the others go to `rejects`. Raises RowsRejected for too many of these."""
@@ -88,3 +107,9 @@ def fitting(
         for reject in rows.rejects:
             rejects.add(reject)
         yield from bounded(rows)
+
+
+def bounded(rows: Rows) -> Iterator[Rows]:
+    """The rows that fit, at most BATCH_ROWS at a time."""
+    for start in range(0, rows.batch.num_rows, BATCH_ROWS):
+        yield rows.slice(start, BATCH_ROWS)

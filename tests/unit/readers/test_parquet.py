@@ -23,7 +23,7 @@ READ_IT = """
 import sys
 from pathlib import Path
 from rescind.errors import InvalidInput
-from rescind.readers.policy import all_or_none
+from rescind.tasks.rejecting import all_or_none
 from rescind.readers.reader import InputField, Source
 from rescind.readers.registry import open_reader
 

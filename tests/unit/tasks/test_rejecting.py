@@ -15,7 +15,7 @@ from rescind.domain.rejects import KEPT, Reject
 from rescind.domain.schema import Type
 from rescind.errors import RowsRejected
 from rescind.readers.reader import InputField
-from rescind.tasks.rejecting import MostRejects, Rejects, fitting
+from rescind.tasks.rejecting import MostRejects, Rejects, without_rejects
 from rescind.uploads.output_file import OutputFile
 
 
@@ -109,7 +109,7 @@ def test_case_c17_ragged_rows_are_left_out_and_the_others_come_with_their_number
     fields = [InputField(c.name, c) for c in columns(reader, Type.integer, Type.text)]
     good = [
         (int(record), *row.values())
-        for rows in fitting(reader, fields, rejects, never)
+        for rows in without_rejects(reader, fields, rejects, never)
         for record, row in zip(rows.records, rows.batch.to_pylist(), strict=True)
     ]
     rejects.finish(reader.rows_read)
