@@ -287,8 +287,8 @@ def test_a_cancel_between_the_rows_and_their_merge_ends_it(
     writer = branch.writer(target.catalog().table("v"), ["k", "x"], ["k"])
     stage = writer._stage.write  # type: ignore[attr-defined]
 
-    def cancelling(batch: pa.RecordBatch) -> int:
-        rows: int = stage(batch)
+    def cancelling(*written: object) -> int:
+        rows: int = stage(*written)
         branch.cancel()
         return rows
 
