@@ -1,4 +1,4 @@
-"""The key by which an upsert finds its rows: what every database must be asked before, and every batch."""
+"""The key by which rows are found: what every database must be asked before a write or a read, and every batch."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pyarrow as pa
 from pyarrow import compute as pc
 
 from rescind.domain.schema import Table
-from rescind.errors import ConstraintViolated, TargetRefused, UnknownColumn
+from rescind.errors import ConstraintViolated, InvalidArguments, TargetRefused, UnknownColumn
 
 
 def check(table: Table, columns: Sequence[str], key: Sequence[str]) -> None:
@@ -22,6 +22,12 @@ def check(table: Table, columns: Sequence[str], key: Sequence[str]) -> None:
     if key and not table.has_key(key):
         known = "; it has " + " and ".join(map(_listed, table.unique)) if table.unique else ""
         raise TargetRefused(f"Table {table.name} has no primary key or unique index of {_listed(key)}{known}.")
+
+
+def check_place(table: Table, after: Sequence[object]) -> None:
+    """Whether a read of the table can begin after the row of that key. Raises InvalidArguments."""
+    if not table.key or len(after) != len(table.key):
+        raise InvalidArguments(f"Rows of {table.name} are not found by a key of {len(after)} values.")
 
 
 def check_values(batch: pa.RecordBatch, key: Sequence[str]) -> None:

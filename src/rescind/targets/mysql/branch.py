@@ -110,9 +110,7 @@ class MySQLBranch:
 
     def writer(self, table: Table, columns: Sequence[str], key: Sequence[str] = ()) -> MySQLWriter:
         """A writer for those columns. Raises UnknownTable, UnknownColumn, TargetRefused."""
-        for name in columns:
-            if table.column(name) is None:
-                raise UnknownColumn(f"Table {table.name} has no column {name!r}.")
+        table.only(columns)  # one that was never there is no change of the table's
         with self._own():
             self._hold(table.name)
             there = catalog.describe(self._connection, table.name)

@@ -12,7 +12,8 @@ import pyarrow as pa
 from pymysql.cursors import SSCursor
 
 from rescind.domain.schema import Table, hidden
-from rescind.errors import InvalidArguments, NotATable, UnknownTable
+from rescind.errors import NotATable, UnknownTable
+from rescind.targets.keys import check_place
 from rescind.targets.mysql import arrow
 from rescind.targets.mysql.columns import Described, column
 from rescind.targets.mysql.connection import Connection
@@ -163,8 +164,7 @@ def _select(table: Table, shown: Table, limit: int | None, after: Sequence[objec
     key = [quote(found.name).replace("%", "%%") for found in table.key]
     parameters: list[Any] = []
     if after is not None:
-        if not key or len(after) != len(key):
-            raise InvalidArguments(f"Rows of {table.name} are not found by a key of {len(after)} values.")
+        check_place(table, after)
         # Not (a, b) > (x, y), for which the server reads the whole table.
         ways = [" AND ".join([*(f"{name} = %s" for name in key[:n]), f"{key[n]} > %s"]) for n in range(len(key))]
         statement += f" WHERE {key[0]} >= %s AND ({' OR '.join(f'({way})' for way in ways)})"

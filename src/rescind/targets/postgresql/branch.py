@@ -11,7 +11,7 @@ from psycopg.pq import TransactionStatus
 
 from rescind.domain.branch import BranchId, MarkerKind, Protocol
 from rescind.domain.schema import Table
-from rescind.errors import TargetConflict, TargetRefused, TransactionBroken, UnknownColumn
+from rescind.errors import TargetConflict, TargetRefused, TransactionBroken
 from rescind.targets import keys, marker
 from rescind.targets.guarded import GuardedConnection
 from rescind.targets.postgresql import catalog, reach, relations, sql
@@ -108,19 +108,16 @@ class PostgreSQLBranch:
 
     def writer(self, table: Table, columns: Sequence[str], key: Sequence[str] = ()) -> Writer:
         """A writer for those columns. Raises UnknownTable, UnknownColumn, TargetRefused."""
-        found = [table.column(name) for name in columns]
-        for name, column in zip(columns, found, strict=True):
-            if column is None:
-                raise UnknownColumn(f"Table {table.name} has no column {name!r}.")
+        found = table.only(columns).columns
         with self._own() as cursor:
             relation = relations.to_be_written(cursor, table.name)
             if key:
                 keys.check(catalog.describe(cursor, relation), columns, key)
             bases = {column.name: base for column, base in read_columns(cursor, relation.oid)}
-        go_on, columns_there = self._connection.expect_alive, [column for column in found if column]
+        go_on = self._connection.expect_alive
         if not key:
-            return PostgreSQLWriter(self._own, go_on, relation.sql, columns_there, bases)
-        self._upserts.append(PostgreSQLUpsert(self._own, go_on, relation, columns_there, key, bases))
+            return PostgreSQLWriter(self._own, go_on, relation.sql, found, bases)
+        self._upserts.append(PostgreSQLUpsert(self._own, go_on, relation, found, key, bases))
         return self._upserts[-1]
 
     def write_marker(self, rows: int, checksum: str) -> None:

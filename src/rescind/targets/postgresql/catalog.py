@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from rescind.domain.schema import Table, hidden
 from rescind.errors import ConstraintViolated, InvalidArguments
+from rescind.targets.keys import check_place
 from rescind.targets.postgresql import arrow, relations, session
 from rescind.targets.postgresql.columns import PADDED
 from rescind.targets.postgresql.columns import read as read_columns
@@ -155,8 +156,7 @@ def _select(relation: Relation, table: Table, shown: str, limit: int | None, aft
     statement = f"SELECT {shown} FROM {relation.sql}"
     key = ", ".join(quote(column.name) for column in table.key)
     if after is not None:
-        if not key or len(after) != len(table.key):
-            raise InvalidArguments(f"Rows of {table.name} are not found by a key of {len(after)} values.")
+        check_place(table, after)
         statement += f" WHERE ({key}) > ({', '.join(map(literal, after))})"
     if key:
         statement += f" ORDER BY {key}"

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from rescind.domain.branch import BranchId, MarkerKind
 from rescind.domain.schema import Table
-from rescind.errors import TargetBusy, TargetConflict, TargetRefused, TransactionBroken, UnknownColumn
+from rescind.errors import TargetBusy, TargetConflict, TargetRefused, TransactionBroken
 from rescind.targets import keys, marker
 from rescind.targets.guarded import GuardedConnection
 from rescind.targets.sqlite import catalog, constraints, preflight, sql
@@ -87,10 +87,7 @@ class SQLiteBranch:
         """A writer for those columns. Raises UnknownTable, UnknownColumn, TargetRefused."""
         with self._own():
             there = catalog.describe(self._session, table.name)
-            found = [column for name in columns if (column := there.column(name)) is not None]
-            if len(found) < len(columns):
-                missing = next(name for name in columns if there.column(name) is None)
-                raise UnknownColumn(f"Table {table.name} has no column {missing!r}.")
+            found = there.only(columns).columns
             keys.check(there, columns, key)
             return SQLiteWriter(self._session, self._own, table.name, found, key)
 

@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from rescind.domain.schema import Column, Table, hidden
 from rescind.errors import InvalidArguments, NotATable, TargetUnavailable, UnknownTable
+from rescind.targets.keys import check_place
 from rescind.targets.sqlite import arrow, declarations, session
 from rescind.targets.sqlite.failures import translated
 from rescind.targets.sqlite.sql import quote
@@ -169,8 +170,7 @@ def _select(table: Table, shown: Table, limit: int | None, after: Sequence[objec
     key = [quote(column.name) for column in table.key]
     parameters: list[Any] = []
     if after is not None:
-        if not key or len(after) != len(key):
-            raise InvalidArguments(f"Rows of {table.name} are not found by a key of {len(after)} values.")
+        check_place(table, after)
         statement += f" WHERE ({', '.join(key)}) > ({', '.join('?' * len(key))})"
         parameters += map(_parameter, after)
     if order := key or _rowid(table):
