@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
+from itertools import starmap
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -21,6 +22,7 @@ from rescind.domain import decimals, forms
 from rescind.domain.arrow import conform, octets
 from rescind.domain.rejects import Reason, shorten
 from rescind.domain.schema import Column, Type
+from rescind.errors import ConstraintViolated
 
 Values: TypeAlias = "pa.Array[Any]"
 #: A BooleanArray, true where a value breaks the rule and null or false where it does not. The kernels' type hints know
@@ -55,12 +57,19 @@ class Violation:
         return f"column {self.column}: {self.reason}{value}"
 
 
+Look: TypeAlias = Callable[[Column, Values], Violation | None]  #: finds the first row that it has something against
+
+
 @dataclass(frozen=True)
 class Rule:
     """A mask of the values that break it, or None where it is plain that none does."""
 
     reason: str
     broken: Callable[[Values], Mask | None]
+
+
+def _nothing(column: Column, values: Values) -> None:
+    return None
 
 
 def violation(column: Column, values: Values) -> Violation | None:
@@ -83,13 +92,18 @@ def violation(column: Column, values: Values) -> Violation | None:
     return Violation(row, column.name, shown(values, row), found[row])
 
 
-def first_violation(
-    columns: Sequence[Column], arrays: Sequence[Values], known: Collection[Column] = ()
-) -> Violation | None:
-    """The first row, if any, that one of the columns cannot hold; those that are `known` are not looked at."""
-    looked_at = ((column, values) for column, values in zip(columns, arrays, strict=True) if column not in known)
-    found = (violation(column, values) for column, values in looked_at)
-    return min((v for v in found if v is not None), key=lambda v: v.row, default=None)
+def require(
+    columns: Sequence[Column], arrays: Sequence[Values], known: Collection[Column] = (), altered: Look = _nothing
+) -> None:
+    """Raises ConstraintViolated for the first row that one of the columns cannot hold; the `known` are not looked at.
+
+    `altered` finds, in the known columns too, what a database would store as another value without a word.
+    """
+    pairs = list(zip(columns, arrays, strict=True))
+    found = [*starmap(altered, pairs), *(violation(*pair) for pair in pairs if pair[0] not in known)]
+    first = min((v for v in found if v is not None), key=lambda v: v.row, default=None)
+    if first is not None:
+        raise ConstraintViolated(f"A value does not fit {first}.", first.row)
 
 
 def beyond(column: Column, values: Values) -> dict[int, str]:

@@ -10,7 +10,7 @@ import pyarrow as pa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rescind.domain.limits import first_violation
+from rescind.domain.limits import require
 from rescind.domain.schema import Column, Limits, Type
 from rescind.readers.dialect import RFC_4180
 from rescind.readers.fields import Parser
@@ -91,7 +91,7 @@ VALUES = st.one_of(
 
 def expect_fitting(rows: Rows, column: Column) -> None:
     assert rows.columns == (column,)
-    assert first_violation(rows.columns, rows.batch.columns) is None
+    require(rows.columns, rows.batch.columns)
 
 
 @given(column=COLUMNS, typed=VALUES)

@@ -18,7 +18,7 @@ import pyarrow as pa
 import pymysql
 from pyarrow import compute
 
-from rescind.domain.limits import violation
+from rescind.domain.limits import Violation, require
 from rescind.domain.schema import Column, Table, Type
 from rescind.errors import ConstraintViolated, TargetError
 from rescind.targets import keys
@@ -104,10 +104,10 @@ class MySQLWriter:
     def _parts(self, batch: pa.RecordBatch, known: Collection[Column]) -> Iterator[_Part]:
         """The rows of each statement. Raises ConstraintViolated before the first one."""
         keys.check_values(batch, self._key)
-        arrays = [batch.column(column.name) for column in self._columns]
-        self._look(arrays, known)
+        arrays = [_plain(batch.column(column.name)) for column in self._columns]
+        require(self._columns, arrays, known, _altered)
         for start in range(0, batch.num_rows, ROWS_PER_STATEMENT):
-            values = [_plain(values.slice(start, ROWS_PER_STATEMENT)) for values in arrays]
+            values = [values.slice(start, ROWS_PER_STATEMENT) for values in arrays]
             yield _Part(start, values, encode.file(values) if self._bulk else None)
 
     def _sent(self, count: int, parts: Iterable[_Part]) -> int:
@@ -130,17 +130,6 @@ class MySQLWriter:
         except ConstraintViolated as error:
             return error
         return None
-
-    def _look(self, arrays: Sequence[pa.Array[Any]], known: Collection[Column]) -> None:
-        """Raise ConstraintViolated for the first value that a column cannot hold, or would alter."""
-        found = [
-            offence
-            for column, values in zip(self._columns, arrays, strict=True)
-            if (offence := _altered(column, values) or (None if column in known else _violated(column, values)))
-        ]
-        if found:
-            row, message = min(found)
-            raise ConstraintViolated(message, row)
 
     def _by_load(self, part: _Part, file: Rows) -> bool:
         """Load the rows; False where LOAD DATA has been switched off since the server was looked at."""
@@ -244,18 +233,13 @@ def _plain(values: pa.Array[Any]) -> pa.Array[Any]:
     return values.dictionary_decode() if isinstance(values, pa.DictionaryArray) else values
 
 
-def _violated(column: Column, values: pa.Array[Any]) -> tuple[int, str] | None:
-    found = violation(column, _plain(values))
-    return None if found is None else (found.row, f"{str(found)[0].upper()}{str(found)[1:]}.")
-
-
-def _altered(column: Column, values: pa.Array[Any]) -> tuple[int, str] | None:
-    """A value that the server would store as another one, without a word."""
+def _altered(column: Column, values: pa.Array[Any]) -> Violation | None:
+    """The first value that the server would store as another one, without a word."""
     if (size := exact(column)) is not None:
         broken, reason = pc.less(pc.binary_length(values), size), f"the column fills up what is not {size} bytes long"
     elif loses_spaces(column):
-        broken, reason = pc.ends_with(_plain(values), " "), "the column cuts spaces off the end"
+        broken, reason = pc.ends_with(values, " "), "the column cuts spaces off the end"
     else:
         return None
     row = pc.index(broken, True).as_py()
-    return None if row < 0 else (row, f"Column {column.name}: {reason}.")
+    return None if row < 0 else Violation(row, column.name, None, reason)

@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 import psycopg
 import pyarrow as pa
 
-from rescind.domain.limits import first_violation
+from rescind.domain.limits import require
 from rescind.domain.schema import Column
 from rescind.errors import ConstraintViolated, RescindError
 from rescind.targets.ahead import Encoded
@@ -82,9 +82,7 @@ class PostgreSQLWriter:
     def _checked(self, batch: pa.RecordBatch, known: Collection[Column]) -> pa.RecordBatch:
         """The writer's columns of it. Raises ConstraintViolated."""
         batch = batch.select(self._names)
-        first = first_violation(self._columns, batch.columns, known)
-        if first is not None:
-            raise ConstraintViolated(f"Row {first.row + 1} of the batch, {first}.", first.row)
+        require(self._columns, batch.columns, known)
         return batch
 
     def _copy_in(self, cursor: Cursor, form: str, pieces: Iterable[bytes]) -> None:

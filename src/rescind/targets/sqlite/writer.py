@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from rescind.domain.arrow import conform
 from rescind.domain.decimals import all_doubles
-from rescind.domain.limits import first_violation
+from rescind.domain.limits import require
 from rescind.domain.schema import Column, Type
 from rescind.errors import ConstraintViolated, RescindError, TargetConflict
 from rescind.targets import keys
@@ -72,9 +72,7 @@ class SQLiteWriter:
     def _checked(self, batch: pa.RecordBatch, known: Collection[Column]) -> pa.RecordBatch:
         """The batch in the columns' own types. SQLite itself takes anything, and alters some of it."""
         keys.check_values(batch, self._key)
-        first = first_violation(self._columns, batch.columns, known)
-        if first is not None:
-            raise ConstraintViolated(f"A value does not fit {first}.", first.row)
+        require(self._columns, batch.columns, known)
         arrays = [conform(values, column.type) for column, values in zip(self._columns, batch.columns, strict=True)]
         return pa.RecordBatch.from_arrays(arrays, names=self._names)
 

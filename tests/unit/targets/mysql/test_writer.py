@@ -133,6 +133,20 @@ def test_a_column_is_looked_at_unless_just_this_one_is_known(begin: Begin, targe
         assert error.value.row == 1
 
 
+@pytest.mark.parametrize(
+    ("values", "says"),
+    [(["abc", "a ", "abcd"], "cuts spaces off the end"), (["abc", "abcd", "a "], "longer than the 3 characters")],
+)
+def test_of_what_does_not_fit_and_what_would_be_altered_the_first_row_is_told(
+    values: list[str], says: str, begin: Begin, target: MySQLTarget, sql: Sql
+) -> None:
+    sql("CREATE TABLE v(v CHAR(3)) ENGINE=InnoDB")
+    writer = begin().writer(target.catalog().table("v"), ["v"])
+    with pytest.raises(ConstraintViolated, match=rf"^A value does not fit column v: .*{says}") as error:
+        writer.write(pa.RecordBatch.from_pydict({"v": values}))
+    assert error.value.row == 1
+
+
 def test_a_trigger_that_refuses_a_row_is_heard(begin: Begin, write: Write, sql: Sql) -> None:
     sql("CREATE TABLE v(n INT PRIMARY KEY) ENGINE=InnoDB")
     sql("CREATE TRIGGER w BEFORE INSERT ON v FOR EACH ROW IF NEW.n = 7 THEN SIGNAL SQLSTATE '45000' "
