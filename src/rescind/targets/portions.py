@@ -14,10 +14,10 @@ _ROWS_PER_LOOK = 250  #: what is read before the bytes are counted again
 
 _LONG = (Type.text, Type.binary, Type.json)
 
-Rows = Sequence[tuple[Any, ...]]
+Fetched = Sequence[tuple[Any, ...]]
 
 
-def portions(fetch: Callable[[int], Rows], table: Table) -> Iterator[Rows]:
+def portions(fetch: Callable[[int], Fetched], table: Table) -> Iterator[Fetched]:
     """The rows of `table` that `fetch` gives, so many at a time."""
     long = [place for place, column in enumerate(table.columns) if column.type in _LONG]
     gathered: list[tuple[Any, ...]] = []

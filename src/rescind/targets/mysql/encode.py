@@ -17,7 +17,7 @@ _ESCAPED = ((b"\\", b"\\\\"), (b"\t", b"\\t"), (b"\n", b"\\n"))
 
 
 @dataclass(frozen=True)
-class Rows:
+class RowText:
     """The rows' text, one after the other in one buffer; row n is `bounds[n]` to `bounds[n + 1]`."""
 
     text: memoryview
@@ -37,17 +37,17 @@ class Rows:
         return self.text[self.bounds[first] - start : self.bounds[last] - start]
 
 
-def file(columns: Sequence[Values]) -> Rows:
+def file(columns: Sequence[Values]) -> RowText:
     """Rows as a file for LOAD DATA: tabs between values, a line feed after each row, escapes where it needs them."""
     return _joined([_field(values) for values in columns], b"", b"\t", b"\n", b"\\N")
 
 
-def values(columns: Sequence[Values]) -> Rows:
+def values(columns: Sequence[Values]) -> RowText:
     """Rows as an INSERT's VALUES, each with a comma behind it."""
     return _joined([_literal(column) for column in columns], b"(", b",", b"),", b"NULL")
 
 
-def _joined(fields: list[Values], before: bytes, between: bytes, after: bytes, null: bytes) -> Rows:
+def _joined(fields: list[Values], before: bytes, between: bytes, after: bytes, null: bytes) -> RowText:
     """Each row's fields, with `between` between them.
 
     What stands around a row goes to its first and last field: to the join, which costs more than all casts together,
@@ -60,7 +60,7 @@ def _joined(fields: list[Values], before: bytes, between: bytes, after: bytes, n
     _, offsets, data = rows.buffers()
     bounds = np.frombuffer(memoryview(offsets), np.int64)[rows.offset : rows.offset + len(rows) + 1]
     text = memoryview(data).cast("B") if data is not None else memoryview(b"")
-    return Rows(text[int(bounds[0]) : int(bounds[-1])], bounds)
+    return RowText(text[int(bounds[0]) : int(bounds[-1])], bounds)
 
 
 def _strung(parts: list[Any], between: bytes, null: bytes) -> Any:

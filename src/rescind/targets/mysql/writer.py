@@ -26,7 +26,7 @@ from rescind.targets.ahead import Encoded
 from rescind.targets.mysql import encode, upsert
 from rescind.targets.mysql.columns import exact, loses_spaces
 from rescind.targets.mysql.connection import Connection, Loaded
-from rescind.targets.mysql.encode import Rows
+from rescind.targets.mysql.encode import RowText
 from rescind.targets.mysql.failures import LOAD_DISABLED, UNSAFE_STATEMENT, known, number
 from rescind.targets.mysql.session import run
 from rescind.targets.mysql.sql import quote
@@ -49,7 +49,7 @@ class _Part(NamedTuple):
 
     start: int
     values: list[pa.Array[Any]]
-    file: Rows | None
+    file: RowText | None
 
     @property
     def rows(self) -> int:
@@ -131,7 +131,7 @@ class MySQLWriter:
             return error
         return None
 
-    def _by_load(self, part: _Part, file: Rows) -> bool:
+    def _by_load(self, part: _Part, file: RowText) -> bool:
         """Load the rows; False where LOAD DATA has been switched off since the server was looked at."""
         if not self._bulk:
             return False
@@ -175,11 +175,11 @@ class MySQLWriter:
                     return ConstraintViolated(str(self._plainly(rows, row, error)), part.start + row)
         return None
 
-    def _plainly(self, rows: Rows, row: int, error: ConstraintViolated) -> ConstraintViolated:
+    def _plainly(self, rows: RowText, row: int, error: ConstraintViolated) -> ConstraintViolated:
         """The error; of a row that met one with another key, what a plain INSERT says: it names the key of both."""
         return (self._put(rows, row, row + 1, b"") if upsert.met_another(error) else None) or error
 
-    def _put(self, rows: Rows, first: int, last: int, conflict: bytes | None = None) -> ConstraintViolated | None:
+    def _put(self, rows: RowText, first: int, last: int, conflict: bytes | None = None) -> ConstraintViolated | None:
         """Insert those rows; the error if the server does not take one of them as it is."""
         behind = self._conflict if conflict is None else conflict
         statement = self._insert + bytes(rows.piece(first, last)[:-1]) + behind
