@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import gzip
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 
 from rescind.domain.rejects import Reject
 from rescind.domain.schema import Column, Type
-from rescind.errors import RowsRejected
+from rescind.errors import InvalidInput, RowsRejected
 from rescind.readers.options import Options
 from rescind.readers.reader import InputField, Reader, Source
 from rescind.readers.registry import open_reader
@@ -57,6 +58,17 @@ class Files:
             rows(reader, columns(reader, *types, nullable=nullable))
         assert caught.value.total == len(caught.value.rejects)
         return list(caught.value.rejects)
+
+    def expect_told(self, data: bytes, places: Iterable[int]) -> None:
+        """Read the file with each of those bytes changed.
+
+        Not every change can be seen; but none may end the process, or raise what is not told to a person.
+        """
+        for place in places:
+            changed = bytearray(data)
+            changed[place] ^= 0xFF
+            with suppress(InvalidInput):
+                self.rows(bytes(changed))
 
     def inferred(self, *values: str, **said: Any) -> Type:
         """The type of a column with these fields, as they stand in the file, beside another column."""

@@ -61,15 +61,8 @@ def test_case_c2_cut_off_at_any_byte_it_is_refused(files: Files, how: How) -> No
 
 @each
 def test_case_c15_a_changed_byte_ends_nothing_but_the_load(files: Files, how: How) -> None:
-    """Not every change can be seen; but none may end the process, or raise what is not told to a person."""
     data = arrow(SMALL, rows=1, **how)
-    for place in range(8, len(data)):
-        changed = bytearray(data)
-        changed[place] ^= 0xFF
-        try:
-            files.rows(bytes(changed))
-        except InvalidInput:
-            continue
+    files.expect_told(data, range(8, len(data)))
 
 
 def test_case_c14_a_nested_column_is_refused_by_its_path(files: Files) -> None:

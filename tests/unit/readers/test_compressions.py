@@ -54,6 +54,12 @@ def test_it_is_known_by_content_whatever_the_name(files: Files, method: Compress
     assert reader.bytes_read == len(compress(DATA))
 
 
+def test_what_is_not_compressed_is_plain_whatever_the_name(files: Files) -> None:
+    reader = files.open(DATA, name="x.gz")
+    assert len(rows(reader, columns(reader))) == 20_000
+    assert reader.bytes_read == len(DATA)
+
+
 @each
 def test_several_members_are_one_file(tmp_path: Path, method: Compression, compress: Compress) -> None:
     middle = len(DATA) // 2
@@ -95,6 +101,13 @@ def test_a_damaged_byte_is_seen(files: Files, method: Compression, compress: Com
         files.rows(bytes(data))
 
 
+def test_a_damaged_checksum_is_seen(files: Files) -> None:
+    data = bytearray(gzip.compress(DATA))
+    data[-6] ^= 1  # every byte expands, but not to what it was
+    with pytest.raises(InvalidInput, match="not valid gzip"):
+        files.rows(bytes(data))
+
+
 @each
 def test_case_c1_the_limit_of_what_it_expands_to_is_named(
     files: Files, method: Compression, compress: Compress
@@ -109,7 +122,7 @@ def test_case_c1_a_bomb_of_one_record_costs_no_memory(files: Files, method: Comp
     reader = files.open(compress(b"a,b\n" + bytes(200 * MIB)))
     tracemalloc.start()
     try:
-        with pytest.raises(RecordTooLong):
+        with pytest.raises(RecordTooLong, match="Record 1, which begins at byte 4"):
             rows(reader, columns(reader))
         assert tracemalloc.get_traced_memory()[1] < 100 * MIB
     finally:

@@ -142,15 +142,8 @@ def test_case_c2_cut_off_at_any_byte_it_is_refused(files: Files, make: Make) -> 
 
 @each
 def test_case_c15_a_changed_byte_ends_nothing_but_the_load(files: Files, make: Make) -> None:
-    """Not every change can be seen; but none may end the process, or raise what is not told to a person."""
     data = make([["a"], [1]])
-    for place in range(4, len(data), 5):
-        changed = bytearray(data)
-        changed[place] ^= 0xFF
-        try:
-            files.rows(bytes(changed))
-        except InvalidInput:
-            continue
+    files.expect_told(data, range(4, len(data), 5))
 
 
 def changed(data: bytes, part: str, change: Callable[[bytes], bytes]) -> bytes:
