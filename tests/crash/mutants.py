@@ -23,7 +23,7 @@ from rescind.ledger import branches as ledger_branches
 from rescind.ledger import tables, tasks, transitions
 from rescind.ledger.branches import Registered
 from rescind.ledger.engine import Ledger
-from rescind.targets.mysql import engines, undo
+from rescind.targets.mysql import reach, undo
 from rescind.targets.mysql.session import run
 from rescind.targets.mysql.sql import quote
 from rescind.targets.postgresql import session as postgresql_session
@@ -245,7 +245,7 @@ def _commit_without_the_disk() -> None:
 
 def _any_engine() -> None:
     """A table is written to whatever its engine can."""
-    put(engines.Reach, "check_table", lambda self, schema, table: None)
+    put(reach.Reach, "check_table", lambda self, schema, table: None)
 
 
 def _undone_without_a_look() -> None:

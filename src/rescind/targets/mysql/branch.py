@@ -16,7 +16,7 @@ from rescind.domain.schema import Column, Table
 from rescind.errors import TargetConflict, TargetRefused, TransactionBroken, UnknownColumn
 from rescind.targets import keys, marker
 from rescind.targets.guarded import GuardedConnection
-from rescind.targets.mysql import catalog, engines, session, sql, upsert
+from rescind.targets.mysql import catalog, reach, session, sql, upsert
 from rescind.targets.mysql.connection import Connection
 from rescind.targets.mysql.failures import NO_SUCH_TABLE, described, known, number, translated
 from rescind.targets.mysql.identity import xid
@@ -64,7 +64,7 @@ class MySQLBranch:
         except BaseException:
             self._connection.close()
             raise
-        self._reach = engines.Reach(self._connection)
+        self._reach = reach.Reach(self._connection)
         self._connection.server_runs = partial(session.runs, arguments, self._identity)
         self.session = str(self._identity)
 

@@ -19,6 +19,7 @@ from rescind.targets.mysql.columns import Described, column
 from rescind.targets.mysql.connection import Connection
 from rescind.targets.mysql.session import cancel, control, identify, run
 from rescind.targets.mysql.sql import quote
+from rescind.targets.mysql.versions import maria, release
 from rescind.targets.target import Cancellable
 
 READ_SECONDS = 600.0  #: how long a count, or the first row of a large table, may take
@@ -116,13 +117,10 @@ def require(connection: Connection, name: str) -> None:
 def describe(connection: Connection, name: str) -> Table:
     """The table with its columns. Raises UnknownTable."""
     require(connection, name)
-    version = connection.version
-    maria = "mariadb" in version.lower()
     key = dict(run(connection, _KEY, name))
-    checks = {check for (check,) in run(connection, _CHECKS, name)} if maria else set()
-    found = [
-        _described(row, key, checks, maria and release(version) >= (11, 5)) for row in run(connection, _COLUMNS, name)
-    ]
+    checks = {check for (check,) in run(connection, _CHECKS, name)} if maria(connection.version) else set()
+    long_timestamps = maria(connection.version) and release(connection.version) >= (11, 5)
+    found = [_described(row, key, checks, long_timestamps) for row in run(connection, _COLUMNS, name)]
     keys: dict[str, list[str]] = {}
     for index, part in run(connection, _UNIQUE, name, name):
         keys.setdefault(index, []).append(part)
@@ -150,12 +148,6 @@ def _described(row: tuple[Any, ...], key: Mapping[str, int], checks: set[str], l
         json=f"json_valid({quote(name)})" in checks,
         long_timestamps=long_timestamps,
     )
-
-
-def release(version: str) -> tuple[int, ...]:
-    """`5.5.5-10.11.6-MariaDB` is release 10.11.6: old clients had to be told something else first."""
-    numbers = version.removeprefix("5.5.5-").partition("-")[0].split(".")
-    return tuple(int(number) for number in numbers if number.isdecimal())
 
 
 def _select(table: Table, shown: Table, limit: int | None, after: Sequence[object] | None) -> tuple[str, list[Any]]:

@@ -12,10 +12,10 @@ from sqlalchemy.schema import CreateTable
 from rescind import durability
 from rescind.errors import TargetRefused, TargetUnavailable
 from rescind.targets import marker
-from rescind.targets.mysql.catalog import release
 from rescind.targets.mysql.connection import Connection
 from rescind.targets.mysql.failures import ACCESS_DENIED, XA_RECOVER_DENIED, number
 from rescind.targets.mysql.session import run
+from rescind.targets.mysql.versions import maria, release
 
 #: MariaDB's first whose prepared branches outlive their session; MySQL's first whose XA outlives a crash with the
 #: binary log on.
@@ -44,7 +44,7 @@ class Server:
 
     @property
     def maria(self) -> bool:
-        return "mariadb" in self.variables["version"].lower()
+        return maria(self.variables["version"])
 
     @property
     def release(self) -> tuple[int, ...]:

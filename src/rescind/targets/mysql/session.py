@@ -17,6 +17,7 @@ import pymysql
 from rescind.errors import TargetRefused
 from rescind.targets.mysql.connection import Connection
 from rescind.targets.mysql.failures import ACCESS_DENIED, NO_SUCH_THREAD, number, translated
+from rescind.targets.mysql.versions import maria
 
 CONTROL_SECONDS = 10.0  #: how long an answer to a short statement may take
 LOCK_SECONDS = 5  #: how long it waits for a lock: less, or the answer would not be heard
@@ -84,7 +85,7 @@ def open_session(
     connection = Connection(arguments, read_seconds)
     try:
         run(connection, _ISOLATION)
-        run(connection, _SETTINGS + _PATIENCE[_maria(connection)], lock_seconds, lock_seconds)
+        run(connection, _SETTINGS + _PATIENCE[maria(connection.version)], lock_seconds, lock_seconds)
     except BaseException:
         connection.close()
         raise
@@ -111,7 +112,7 @@ def run(connection: Connection, statement: str, *parameters: object) -> list[tup
 
 def identify(connection: Connection) -> SessionId:
     """The name of the session. Raises TargetRefused where the server does not say when it started."""
-    found = run(connection, _STARTED.format(_STATUS[0 if _maria(connection) else 1]))
+    found = run(connection, _STARTED.format(_STATUS[0 if maria(connection.version) else 1]))
     if not found:
         raise TargetRefused("The server does not say when it started: performance_schema must be on.")
     started, host, port = found[0]
@@ -188,10 +189,6 @@ def blocked(arguments: Mapping[str, Any], name: str) -> str | None:
             return "a row that another session has locked"
         states = [state or "" for (state,) in run(connection, _STATE, session.number)]
         return next(("a table that another session has locked" for s in states if _WAITING.fullmatch(s)), None)
-
-
-def _maria(connection: Connection) -> bool:
-    return "mariadb" in connection.version.lower()
 
 
 def _known(connection: Connection, thread: int) -> bool:

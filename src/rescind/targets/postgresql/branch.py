@@ -19,13 +19,12 @@ from rescind.targets.postgresql.columns import read as read_columns
 from rescind.targets.postgresql.failures import TAKEN, translated
 from rescind.targets.postgresql.guard import BranchConnection
 from rescind.targets.postgresql.relations import Cursor
-from rescind.targets.postgresql.session import ANSWER_SECONDS, SessionName, make_durable, settle
+from rescind.targets.postgresql.session import ANSWER_SECONDS, SessionName, cancel, make_durable, settle
 from rescind.targets.postgresql.upsert import PostgreSQLUpsert
 from rescind.targets.postgresql.writer import PostgreSQLWriter, savepoint
 from rescind.targets.statements import StatementGuard, TableName
 from rescind.targets.target import Writer
 
-_CANCEL_SECONDS = 5.0
 _OPEN = (TransactionStatus.INTRANS, TransactionStatus.INERROR)
 
 _LOCKS = """
@@ -190,8 +189,7 @@ class PostgreSQLBranch:
     def cancel(self) -> None:
         """Cancel the running statement, let no other start and no further rows be sent."""
         self._connection.cancelled = True
-        with suppress(psycopg.Error):
-            self._connection.cancel_safe(timeout=_CANCEL_SECONDS)
+        cancel(self._connection)
 
     def close(self) -> None:
         """End the session: what was neither committed nor prepared is gone."""

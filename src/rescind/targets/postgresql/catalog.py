@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Generator, Iterator, Sequence
-from contextlib import AbstractContextManager, closing, contextmanager, suppress
+from contextlib import AbstractContextManager, closing, contextmanager
 from functools import partial
 from typing import Any
 
@@ -20,8 +20,6 @@ from rescind.targets.postgresql.failures import translated
 from rescind.targets.postgresql.relations import Cursor, Relation
 from rescind.targets.postgresql.sql import literal, quote
 from rescind.targets.target import Cancellable
-
-CANCEL_SECONDS = 5.0  #: a cancel comes from the thread that keeps the task's heart beating
 
 _TABLES = """
 SELECT DISTINCT relname FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
@@ -98,7 +96,7 @@ class PostgreSQLCatalog:
             shown = table.only(columns)
             select = _select(relation, table, _shown(shown, padded), limit, after)
             if cancellable is not None:
-                cancellable(partial(_cancel, cursor.connection))
+                cancellable(partial(session.cancel, cursor.connection))
             # Closed before the connection, or the COPY would look for it when nobody expects an error any more.
             with closing(_stream(cursor, select, shown, after)) as batches:
                 yield batches
@@ -140,11 +138,6 @@ def _stream(
         if after is None:
             raise
         raise InvalidArguments(f"No row of {table.name} can have the key {after!r}.") from error.__cause__
-
-
-def _cancel(connection: psycopg.Connection[Any]) -> None:
-    with suppress(psycopg.Error):  # it may be closed by now
-        connection.cancel_safe(timeout=CANCEL_SECONDS)
 
 
 def _shown(table: Table, padded: Container[str]) -> str:

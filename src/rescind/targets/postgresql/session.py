@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import psycopg
 from psycopg.pq import PGconn, Ping
@@ -26,6 +26,7 @@ ANSWER_SECONDS = 10.0  #: of a control statement; the server is asked to give up
 STATEMENT_SECONDS = 8
 READ_SECONDS = 300.0
 READ_LOCK_SECONDS = 10  #: how long a read waits for a lock
+CANCEL_SECONDS = 5.0  #: a cancel comes from the thread that keeps the task's heart beating
 END_SECONDS = 0.5  #: how long `end` waits for a session to go
 _POLL_SECONDS = 0.01
 CLEAN_UP_SECONDS = 10.0  #: how long a server that takes no sessions is waited for, to learn whether it is the same
@@ -78,6 +79,9 @@ class Connection(PatientConnection):
     patience: float | None = ANSWER_SECONDS
 
 
+AnyConnection = TypeVar("AnyConnection", bound=Connection)
+
+
 def parameters(name: str, url: URL) -> dict[str, Any]:
     """The parameters of libpq for the URL, options of its query included.
 
@@ -98,30 +102,26 @@ def of_branch(lock_seconds: int) -> dict[str, str]:
     return _LONG | {"lock_timeout": f"{lock_seconds}s"}
 
 
-def connect(kind: type[Connection], asked: dict[str, Any], settings: dict[str, str]) -> Any:
-    """A connection of that class for a branch, set up. Raises psycopg.Error."""
-    return _connect(kind, asked, settings)
-
-
-def connect_control(asked: dict[str, Any]) -> Connection:
-    """A connection for short statements, each of them a transaction of its own. Raises psycopg.Error."""
-    return _connect(Connection, asked, _CONTROL)
-
-
-def connect_reader(asked: dict[str, Any]) -> Connection:
-    """A connection for one long read: READ_SECONDS may pass without a row. Raises psycopg.Error."""
-    connection = _connect(Connection, asked, _LONG)
-    connection.patience = READ_SECONDS
-    return connection
-
-
-def _connect(kind: type[Connection], asked: dict[str, Any], settings: dict[str, str]) -> Connection:
+def connect(kind: type[AnyConnection], asked: dict[str, Any], settings: Mapping[str, str]) -> AnyConnection:
+    """A connection of that class, with those settings. Raises psycopg.Error."""
     connection = kind.connect(**asked, autocommit=True, prepare_threshold=None)
     try:
         settle(psycopg.Cursor(connection), settings)
     except BaseException:
         connection.close()
         raise
+    return connection
+
+
+def connect_control(asked: dict[str, Any]) -> Connection:
+    """A connection for short statements, each of them a transaction of its own. Raises psycopg.Error."""
+    return connect(Connection, asked, _CONTROL)
+
+
+def connect_reader(asked: dict[str, Any]) -> Connection:
+    """A connection for one long read: READ_SECONDS may pass without a row. Raises psycopg.Error."""
+    connection = connect(Connection, asked, _LONG)
+    connection.patience = READ_SECONDS
     return connection
 
 
@@ -195,6 +195,12 @@ def name_of(connection: psycopg.Connection[Any]) -> SessionName:
             f"Role {role} may not see when its own sessions began. Cure: GRANT pg_read_all_stats to it."
         )
     return SessionName(pid, started, role)
+
+
+def cancel(connection: psycopg.Connection[Any]) -> None:
+    """Have its running statement end. Never raises: it may be closed by now."""
+    with suppress(psycopg.Error):
+        connection.cancel_safe(timeout=CANCEL_SECONDS)
 
 
 def end(control: Connection, session: SessionName) -> bool:

@@ -79,7 +79,7 @@ class PostgreSQLTarget(marker.Marked):
         """Connect. Raises TargetUnavailable, and TargetRefused for two-phase where nothing can be prepared."""
         with failures.translated(control=True):
             asked = self._parameters | {"application_name": f"rescind {branch.task}"}
-            connection: BranchConnection = session.connect(BranchConnection, asked, self._settings)
+            connection = session.connect(BranchConnection, asked, self._settings)
             try:
                 name = session.name_of(connection)
                 preflight.expect_direct(connection, name.pid)

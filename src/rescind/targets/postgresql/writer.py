@@ -13,7 +13,7 @@ from rescind.domain.limits import require
 from rescind.domain.schema import Column
 from rescind.errors import ConstraintViolated, RescindError
 from rescind.targets.ahead import Encoded
-from rescind.targets.postgresql import arrow, binary
+from rescind.targets.postgresql import binary, text
 from rescind.targets.postgresql.failures import known, translation
 from rescind.targets.postgresql.relations import Cursor
 from rescind.targets.postgresql.sql import quote
@@ -75,8 +75,8 @@ class PostgreSQLWriter:
             except psycopg.Error as error:
                 raise self._reason(error, batch) from error
             if cursor.rowcount != batch.num_rows:
-                text = f"PostgreSQL took {cursor.rowcount} of {batch.num_rows} rows: a trigger of the table skips rows."
-                raise ConstraintViolated(text)
+                told = f"PostgreSQL took {cursor.rowcount} of {batch.num_rows} rows: a trigger of the table skips rows."
+                raise ConstraintViolated(told)
         return batch.num_rows
 
     def _checked(self, batch: pa.RecordBatch, known: Collection[Column]) -> pa.RecordBatch:
@@ -96,7 +96,7 @@ class PostgreSQLWriter:
         if self._binary is not None:
             with suppress(pa.ArrowInvalid):  # a value that only text can say
                 return "binary", self._binary.pieces(batch)
-        return "csv", arrow.pieces(batch, self._columns)
+        return "csv", text.pieces(batch, self._columns)
 
     def _reason(self, error: psycopg.Error, batch: pa.RecordBatch) -> RescindError:
         reason = known(error)
@@ -114,7 +114,7 @@ class PostgreSQLWriter:
             command, _, place = line.partition(", ")
             if command.startswith("COPY ") and (found := _NUMBER.search(place)):
                 form, pieces = self._encoded(batch)
-                row = int(found[0]) - 1 if form == "binary" else arrow.row_of_line(pieces, int(found[0]))
+                row = int(found[0]) - 1 if form == "binary" else text.row_of_line(pieces, int(found[0]))
                 return row if row < batch.num_rows else None
         return None
 

@@ -13,10 +13,11 @@ from typing import Any
 
 import pyarrow as pa
 
-from rescind.domain.schema import Column, Table, hidden
+from rescind.domain.schema import Table, hidden
 from rescind.errors import InvalidArguments, NotATable, TargetUnavailable, UnknownTable
 from rescind.targets.keys import check_place
-from rescind.targets.sqlite import arrow, declarations, session
+from rescind.targets.sqlite import arrow, session
+from rescind.targets.sqlite.columns import read as read_column
 from rescind.targets.sqlite.failures import translated
 from rescind.targets.sqlite.sql import quote
 from rescind.targets.target import Cancellable
@@ -132,7 +133,7 @@ def describe(connection: sqlite3.Connection, name: str) -> Table:
     indexes = connection.execute(f"PRAGMA index_list({quote(name)})").fetchall()
     # Only a key that IS the rowid has no index of its own ("INTEGER PRIMARY KEY DESC" and "INT" have one).
     alias = not without_rowid and not any(row[3] == "pk" for row in indexes)
-    columns = tuple(_column(row, alias) for row in info)
+    columns = tuple(read_column(row, alias) for row in info)
     key = tuple(row[1] for row in sorted(info, key=lambda row: row[5]) if row[5])
     indexed = [_indexed(connection, index) for _, index, unique, _, partial in indexes if unique and not partial]
     keys = dict.fromkeys([key, *reversed(indexed)])
@@ -142,22 +143,6 @@ def describe(connection: sqlite3.Connection, name: str) -> Table:
 def _indexed(connection: sqlite3.Connection, index: str) -> tuple[str, ...]:
     """The names of its columns; none in place of an expression."""
     return tuple(name or "" for _, _, name in connection.execute(f"PRAGMA index_info({quote(index)})"))
-
-
-def _column(row: tuple[Any, ...], alias: bool) -> Column:
-    _, name, declared, not_null, default, key, kind = row
-    made = bool(key) and alias and declared.upper() == "INTEGER"  # NULL means: the next number
-    return Column(
-        name=name,
-        type=declarations.type_of(declared),
-        declared=declared,
-        # A key is not null to anybody but SQLite, which takes NULL in most keys for the sake of an old mistake.
-        nullable=made or not (not_null or key),
-        has_default=made or default is not None,
-        generated=kind in (2, 3),
-        key=key,
-        limits=declarations.limits_of(declared),
-    )
 
 
 def _interrupt(connection: sqlite3.Connection) -> None:

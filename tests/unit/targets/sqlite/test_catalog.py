@@ -16,7 +16,7 @@ from rescind.errors import InvalidArguments, NotATable, TargetUnavailable, Unkno
 from rescind.targets.portions import ROWS_PER_BATCH
 from rescind.targets.sqlite.branch import SQLiteBranch
 from rescind.targets.sqlite.catalog import SQLiteCatalog
-from rescind.targets.sqlite.declarations import type_of
+from rescind.targets.sqlite.columns import type_of
 from rescind.targets.sqlite.target import SQLiteTarget
 
 Sql = Callable[..., list[tuple[Any, ...]]]

@@ -1,10 +1,11 @@
-"""What a column's declaration means: SQLite keeps any text as the declaration, and looks for a few words in it."""
+"""What a column is. SQLite keeps any text as its declaration, and looks for a few words in it."""
 
 from __future__ import annotations
 
 import re
+from typing import Any
 
-from rescind.domain.schema import Limits, Type
+from rescind.domain.schema import Column, Limits, Type
 
 _PARENTHESES = re.compile(r"\([^)]*\)")
 _NAMED = {
@@ -23,6 +24,23 @@ _NAMED = {
 _INT64_MAX = 2**63 - 1
 _TEXT_WORDS = ("CHAR", "CLOB", "TEXT")
 _REAL_WORDS = ("REAL", "FLOA", "DOUB")
+
+
+def read(row: tuple[Any, ...], alias: bool) -> Column:
+    """The column of a row of `PRAGMA table_xinfo`; `alias`: a key of one INTEGER is the rowid."""
+    _, name, declared, not_null, default, key, kind = row
+    made = bool(key) and alias and declared.upper() == "INTEGER"  # NULL means: the next number
+    return Column(
+        name=name,
+        type=type_of(declared),
+        declared=declared,
+        # A key is not null to anybody but SQLite, which takes NULL in most keys for the sake of an old mistake.
+        nullable=made or not (not_null or key),
+        has_default=made or default is not None,
+        generated=kind in (2, 3),
+        key=key,
+        limits=limits_of(declared),
+    )
 
 
 def type_of(declared: str) -> Type:

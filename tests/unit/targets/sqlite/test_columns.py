@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from rescind.domain.limits import violation
 from rescind.domain.schema import Column, Limits, Type
-from rescind.targets.sqlite.declarations import limits_of, type_of
+from rescind.targets.sqlite.columns import limits_of, type_of
 from rescind.targets.sqlite.writer import numbers
 
 
