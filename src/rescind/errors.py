@@ -59,15 +59,14 @@ RescindError
 ├── ConfigurationError        a setting is wrong
 └── AlreadyRunning            another `rescind up` has the home, or something has the port
 
-`code` is stable and goes into documents and logs. `retry` says what the attempt machinery does with it.
-An error's first argument says what happened and where; `advice` says what to do next.
+The first argument says what happened and where, `advice` what next; `code` is stable; `retry` rules further attempts.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 if TYPE_CHECKING:
     from rescind.domain.rejects import Reject
@@ -136,6 +135,11 @@ class InvalidArguments(InvalidRequest):
     def __init__(self, message: str, problems: Sequence[dict[str, Any]] = ()) -> None:
         super().__init__(message)
         self.problems = list(problems)
+
+    @classmethod
+    def of(cls, name: str, message: str) -> Self:
+        """What is wrong with one of them, called as whoever gave it calls it: parameter, argument or option."""
+        return cls(f"{name}: {message}.", [{"name": name, "message": message}])
 
     def details(self) -> dict[str, Any]:
         return {"errors": self.problems} if self.problems else {}

@@ -250,7 +250,7 @@ def test_a_held_export_can_be_downloaded_once_it_is_committed(m: Surface) -> Non
 def test_several_targets_are_refused(m: Surface) -> None:
     body = {"task": "export", "args": {"table": "items"}, "targets": ["default", "archive"]}
     answer = m.call("POST", "/v1/tasks", json=body)
-    assert (answer.status_code, document(answer)["errors"][0]["argument"]) == (422, "targets")
+    assert (answer.status_code, document(answer)["errors"][0]["name"]) == (422, "targets")
 
 
 def test_another_target_than_default(m: Surface) -> None:

@@ -63,7 +63,7 @@ class Services:
         """Raises InvalidArguments, naming the parameter that named the target."""
         if name not in self.targets:
             message = f"there is no target {name!r}; there are: {', '.join(self.targets)}"
-            raise InvalidArguments(f"{parameter}: {message}.", [{"name": parameter, "message": message}])
+            raise InvalidArguments.of(parameter, message)
         return self.targets[name]
 
 

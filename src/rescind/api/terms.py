@@ -46,7 +46,7 @@ class TermsQuery(TargetQuery):
     def wanted(self) -> Wanted:
         """Raises InvalidArguments for parameters that exclude each other, and for unknown targets."""
         if self.target is not None and self.targets is not None:
-            raise wrong("targets", "cannot be given beside target")
+            raise InvalidArguments.of("targets", "cannot be given beside target")
         names: tuple[str, ...] | None = None if self.target is None else (self.target,)
         if self.targets is not None:
             names = tuple(name.strip() for name in self.targets.split(","))
@@ -69,7 +69,7 @@ def targets(names: Sequence[str] | None, parameter: str = "targets") -> tuple[st
     for name in names:
         services().target(name, parameter)
     if len(set(names)) != len(names):
-        raise wrong(parameter, "names a target twice")
+        raise InvalidArguments.of(parameter, "names a target twice")
     return tuple(names)
 
 
@@ -77,9 +77,9 @@ def terms(commit: str, hold_seconds: int | None, *, dry_run: bool) -> Terms:
     """Raises InvalidArguments for what excludes each other."""
     manual = Commit(commit) is Commit.manual
     if manual and dry_run:
-        raise wrong("dry_run", "cannot be had with commit=manual: a dry run leaves nothing to commit")
+        raise InvalidArguments.of("dry_run", "cannot be had with commit=manual: a dry run leaves nothing to commit")
     if hold_seconds is not None and not manual:
-        raise wrong("hold_seconds", "is for commit=manual only")
+        raise InvalidArguments.of("hold_seconds", "is for commit=manual only")
     if manual and hold_seconds is None:
         hold_seconds = services().settings.hold_seconds
     return Terms(Commit(commit), dry_run, hold_seconds)
@@ -98,7 +98,7 @@ def check_commit(definition: TaskDefinition, args: dict[str, Any], wanted: Wante
                 services().look(name, lambda target: target.capabilities())
             preflight.plan(found, wanted.terms)
         except TargetRefused as error:
-            raise wrong(_at_fault(branches, definition, wanted.terms), str(error).rstrip(".")) from error
+            raise InvalidArguments.of(_at_fault(branches, definition, wanted.terms), str(error).rstrip(".")) from error
     return tuple(dict.fromkeys(branches))
 
 
@@ -108,8 +108,3 @@ def _at_fault(branches: Sequence[str], definition: TaskDefinition, wanted: Terms
         return "commit"
     doubled = len(set(branches)) < len(branches)
     return definition.writers_argument if doubled and definition.writers_argument else "targets"
-
-
-def wrong(parameter: str, message: str) -> InvalidArguments:
-    """The error that names the parameter."""
-    return InvalidArguments(f"The request is wrong: {parameter}: {message}.", [{"name": parameter, "message": message}])

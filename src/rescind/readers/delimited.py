@@ -179,8 +179,7 @@ def dialect_of(options: Options, format_: Format) -> Dialect:
     quote = QUOTE if options.quote is None else options.quote
     if delimiter == quote:
         message = "the delimiter and the quote are the same character"
-        wrong = {"name": "delimiter" if options.delimiter else "quote", "message": message}
-        raise InvalidArguments(f"The file cannot be read as is said: {message}.", [wrong])
+        raise InvalidArguments.of("delimiter" if options.delimiter else "quote", message)
     return Dialect(delimiter, quote)
 
 

@@ -99,20 +99,17 @@ def in_charset(options: Options, media_type: str | None) -> Options:
     try:
         told = charset(media_type)
     except ValueError as error:
-        raise _wrong(f"of the Content-Type: {error}") from error
+        raise InvalidArguments.of("encoding", f"of the Content-Type: {error}") from error
     if told is None:
         return options
     if options.encoding is None:
         return options.model_copy(update={"encoding": told})
     if codecs.lookup(told).name != codecs.lookup(options.encoding).name:
-        raise _wrong(
-            f"{options.encoding} is said, but charset={told} in the Content-Type: say one of them, or the same"
+        raise InvalidArguments.of(
+            "encoding",
+            f"{options.encoding} is said, but charset={told} in the Content-Type: say one of them, or the same",
         )
     return options
-
-
-def _wrong(message: str) -> InvalidArguments:
-    return InvalidArguments(f"encoding: {message}.", [{"name": "encoding", "message": message}])
 
 
 def media_type(format_: Format) -> str:

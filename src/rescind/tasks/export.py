@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import pyarrow as pa
 from pydantic import Field
@@ -86,11 +86,13 @@ def export(
 def check(columns: Sequence[str] | None, format: str, spreadsheet: bool, targets: Sequence[str]) -> None:
     """Raise InvalidArguments for arguments that do not go together."""
     if len(targets) > 1:
-        raise _wrong("targets", "an export reads one database")
+        raise InvalidArguments.of("targets", "an export reads one database")
     if columns is not None and len(set(columns)) < len(columns):
-        raise _wrong("columns", "names a column twice")
+        raise InvalidArguments.of("columns", "names a column twice")
     if spreadsheet and format != "csv":
-        raise _wrong("spreadsheet", "is for format=csv only: in other formats no program takes a text for a formula")
+        raise InvalidArguments.of(
+            "spreadsheet", "is for format=csv only: in other formats no program takes a text for a formula"
+        )
 
 
 def file_name(table: str, ending: str, *, spreadsheet: bool) -> str:
@@ -129,8 +131,3 @@ FORMATS: dict[str, Format] = {
     "ndjson": Format("ndjson", "application/x-ndjson", _ndjson),
     "parquet": Format("parquet", "application/vnd.apache.parquet", _parquet),
 }
-
-
-def _wrong(argument: str, message: str) -> InvalidArguments:
-    problem: dict[str, Any] = {"argument": argument, "message": message}
-    return InvalidArguments(f"The arguments of task export are wrong: {argument}: {message}.", [problem])

@@ -137,40 +137,46 @@ def check_key(table: Table, matched: Sequence[InputField], how: How) -> None:
     try:
         keys.check(table, [field.column.name for field in matched], how.key)
     except (UnknownColumn, TargetRefused) as error:
-        raise _wrong("key", str(error).rstrip(".")) from error
+        raise InvalidArguments.of("key", str(error).rstrip(".")) from error
 
 
 def check(how: How, writers: int | str, targets: Sequence[str]) -> None:
     """Raises InvalidArguments for what excludes each other."""
     if how.max_rejects is not None and how.on_error == "abort":
-        raise _wrong("max_rejects", "is for on_error=skip only")
+        raise InvalidArguments.of("max_rejects", "is for on_error=skip only")
     if how.on_error == "skip" and len(targets) > 1:
-        raise _wrong("on_error", "cannot be skip with several targets: a row might fit into one of them only")
+        raise InvalidArguments.of(
+            "on_error", "cannot be skip with several targets: a row might fit into one of them only"
+        )
     if how.mode != "append" and writers not in (1, AUTO):
-        raise _wrong("writers", f"cannot be more than 1 with mode={how.mode}: its branches would wait for each other")
+        raise InvalidArguments.of(
+            "writers", f"cannot be more than 1 with mode={how.mode}: its branches would wait for each other"
+        )
     if how.mode == "upsert" and not how.key:
-        raise _wrong("key", "names the columns by which mode=upsert finds rows")
+        raise InvalidArguments.of("key", "names the columns by which mode=upsert finds rows")
     if how.key and how.mode != "upsert" and not how.create:
-        raise _wrong("key", "is for mode=upsert, and for a table to be made (create=true)")
+        raise InvalidArguments.of("key", "is for mode=upsert, and for a table to be made (create=true)")
     _check_indexes(how)
 
 
 def expect_seen(writers: int | str, *, inside: bool) -> None:
     """Raises InvalidArguments where the other branches would look for a table in vain that the first one makes."""
     if inside and writers not in (1, AUTO):
-        raise _wrong("writers", "cannot be more than 1 for a table to be made: only the branch that makes it sees it")
+        raise InvalidArguments.of(
+            "writers", "cannot be more than 1 for a table to be made: only the branch that makes it sees it"
+        )
 
 
 def _check_indexes(how: How) -> None:
     if how.index and not how.create:
-        raise _wrong("index", "is for a table to be made (create=true)")
+        raise InvalidArguments.of("index", "is for a table to be made (create=true)")
     indexes = how.index or ()
     for columns in indexes:
         listed = f"({', '.join(columns)})"
         if indexes.count(columns) > 1:
-            raise _wrong("index", f"{listed} is there twice")
+            raise InvalidArguments.of("index", f"{listed} is there twice")
         if len(set(columns)) < len(columns):
-            raise _wrong("index", f"a column is twice in {listed}")
+            raise InvalidArguments.of("index", f"a column is twice in {listed}")
 
 
 @dataclass(frozen=True)
@@ -278,7 +284,3 @@ def _reject(record: int, error: ConstraintViolated) -> Reject:
 
 def _count(tx: Transaction, table: str, target: str) -> int:
     return int(tx.connection(target).execute(select(func.count()).select_from(sql_table(table))).scalar_one())
-
-
-def _wrong(parameter: str, message: str) -> InvalidArguments:
-    return InvalidArguments(f"{parameter}: {message}.", [{"name": parameter, "message": message}])

@@ -142,7 +142,7 @@ def expect_columns(names: Collection[str], key: Sequence[str], indexes: Sequence
     for parameter, wanted in [("key", key), *(("index", columns) for columns in indexes)]:
         absent = [column for column in wanted if column not in names]
         if absent:
-            raise _wrong(parameter, f"the table to be made has no column {absent[0]!r}")
+            raise InvalidArguments.of(parameter, f"the table to be made has no column {absent[0]!r}")
 
 
 def _renamed(columns: Sequence[str], header: Sequence[str]) -> dict[str, str]:
@@ -166,7 +166,7 @@ def _by_position(columns: Sequence[str] | None, kept: Sequence[str]) -> dict[str
     if columns is None:
         return {name: name for name in kept}
     if len(columns) != len(kept):
-        raise _wrong(
+        raise InvalidArguments.of(
             "columns", f"names {len(columns)} columns, and the file has {len(kept)} fields that are not ignored"
         )
     return dict(zip(kept, columns, strict=True))
@@ -176,7 +176,7 @@ def _expect_fields(names: set[str], header: Sequence[str], parameter: str) -> No
     unknown = sorted(names - set(header))
     if unknown:
         has = ", ".join(map(repr, header[:20])) + (", …" if len(header) > 20 else "")
-        raise _wrong(parameter, f"the file has no field {unknown[0]!r}; it has {has}")
+        raise InvalidArguments.of(parameter, f"the file has no field {unknown[0]!r}; it has {has}")
 
 
 def _no_column(table: Table, found: Mapping[str, str], extra: Sequence[str]) -> str:
@@ -184,7 +184,3 @@ def _no_column(table: Table, found: Mapping[str, str], extra: Sequence[str]) -> 
     text = f"Table {table.name} has no column {', '.join(repr(found[field]) for field in extra)}."
     alike = [c.name for c in table.columns if c.name.lower() == found[extra[0]].lower()]
     return f"{text[:-1]}; it has {alike[0]!r}, and names are compared exactly." if alike else text
-
-
-def _wrong(parameter: str, message: str) -> InvalidArguments:
-    return InvalidArguments(f"{parameter}: {message}.", [{"name": parameter, "message": message}])

@@ -66,7 +66,7 @@ class TaskDefinition:
             return self._document(model)
         except ValidationError as error:
             problems = [
-                {"argument": ".".join(map(str, e["loc"])), "message": e["msg"].removeprefix("Value error, ")}
+                {"name": ".".join(map(str, e["loc"])), "message": e["msg"].removeprefix("Value error, ")}
                 for e in error.errors(include_url=False, include_input=False, include_context=False)
             ]
             text = "; ".join(": ".join(filter(None, p.values())) for p in problems)

@@ -65,7 +65,7 @@ def test_a_users_task_is_checked_and_documented(tmp_path: Path) -> None:
         schemas = service.client.get("/openapi.json").json()["components"]["schemas"]
         assert schemas["Arguments.close-month"]["required"] == ["month"]
         wrong = service.client.post("/v1/tasks", json={"task": "close-month", "args": {"month": 5}})
-        assert (wrong.status_code, wrong.json()["errors"][0]["argument"]) == (422, "month")
+        assert (wrong.status_code, wrong.json()["errors"][0]["name"]) == (422, "month")
         task_id = service.submit("close-month", month="2026-10")
         assert service.task(task_id)["args"] == {"month": "2026-10", "days": 31}
 

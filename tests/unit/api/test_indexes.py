@@ -95,7 +95,7 @@ def test_what_is_no_list_of_indexes_is_refused_in_json(s: Surface, said: Any) ->
     args = {"table": "fresh", "upload": uploaded(s), "create": True, "index": said}
     answer = s.call("POST", "/v1/tasks", json={"task": "load", "args": args})
     assert answer.status_code == 422
-    assert all(error["argument"].startswith("index") for error in document(answer)["errors"])
+    assert all(error["name"].startswith("index") for error in document(answer)["errors"])
 
 
 def test_a_key_of_a_column_that_would_not_be_there_is_refused_at_once_too(s: Surface) -> None:

@@ -44,5 +44,5 @@ def test_what_does_not_go_together_is_named(given: dict[str, Any], named: str) -
     usual: dict[str, Any] = {"columns": None, "format": "csv", "spreadsheet": False, "targets": ("a",)}
     with pytest.raises(InvalidArguments) as caught:
         export.check(**usual | given)
-    assert [problem["argument"] for problem in caught.value.problems] == [named]
+    assert [problem["name"] for problem in caught.value.problems] == [named]
     export.check(**usual)

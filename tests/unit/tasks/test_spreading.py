@@ -104,7 +104,7 @@ def test_a_number_or_the_word_is_an_argument(said: object) -> None:
 def test_anything_else_is_one_problem_of_that_argument(said: object) -> None:
     with pytest.raises(InvalidArguments, match="from 1 to 16, or auto") as raised:
         load.check(GIVEN | {"writers": said})
-    assert [problem["argument"] for problem in raised.value.problems] == ["writers"]
+    assert [problem["name"] for problem in raised.value.problems] == ["writers"]
 
 
 def test_one_is_what_is_meant_where_nothing_is_said() -> None:
