@@ -19,7 +19,7 @@ from rescind.domain.schema import Column
 from rescind.errors import InputTruncated, InvalidInput
 from rescind.readers.arrow_messages import FILE_HEAD_BYTES, FILE_MAGIC, Kind, Message, messages
 from rescind.readers.arrow_types import inferred
-from rescind.readers.fitting import Batch, Given, fit, require_valid
+from rescind.readers.fitting import ArrowPiece, Given, fit, require_valid
 from rescind.readers.header import check_names
 from rescind.readers.piecewise import PiecewiseReader
 from rescind.readers.reader import InputField, Rows, Source
@@ -34,7 +34,7 @@ _PIECE_BYTES = 16 * MIB
 _FORGET_BYTES = 64 * MIB  #: so much of the file is kept in memory at most, once it was read
 
 
-class ArrowReader(PiecewiseReader[Batch]):
+class ArrowReader(PiecewiseReader[ArrowPiece]):
     """An Arrow IPC file. Only its schema is read at once. Raises InvalidInput, InputTruncated, InvalidHeader."""
 
     def __init__(self, source: Source) -> None:
@@ -50,12 +50,12 @@ class ArrowReader(PiecewiseReader[Batch]):
         """The types that the file declares."""
         return tuple(map(inferred, self._schema))
 
-    def _fit(self, piece: Batch, fields: Sequence[InputField], keep: int | None) -> tuple[int, Rows]:
-        require_valid(piece.rows, piece.first)
-        given = [Given(field.column, piece.rows.column(field.name)) for field in fields]
-        return piece.rows.num_rows, fit(given, np.arange(piece.rows.num_rows) + 1, keep)
+    def _fit(self, piece: ArrowPiece, fields: Sequence[InputField], keep: int | None) -> tuple[int, Rows]:
+        require_valid(piece.batch, piece.first)
+        given = [Given(field.column, piece.batch.column(field.name)) for field in fields]
+        return piece.batch.num_rows, fit(given, np.arange(piece.batch.num_rows) + 1, keep)
 
-    def _pieces(self, names: Sequence[str], check: Callable[[], None]) -> Iterator[Batch]:
+    def _pieces(self, names: Sequence[str], check: Callable[[], None]) -> Iterator[ArrowPiece]:
         for name in names:
             inferred(self._schema.field(name))  # refuses what is nested
         with self._mapped() as file:
@@ -64,7 +64,7 @@ class ArrowReader(PiecewiseReader[Batch]):
                 begin = self._bytes_read
                 wanted = batch.select(list(names))
                 for rows in _bounded(wanted):
-                    yield Batch(rows, done + 1)
+                    yield ArrowPiece(rows, done + 1)
                     done += rows.num_rows
                     self._bytes_read += (end - begin) * rows.num_rows // batch.num_rows
                     if self._bytes_read - forgotten > _FORGET_BYTES:

@@ -19,10 +19,10 @@ from rescind.readers.conversion import convert
 from rescind.readers.reader import Rows
 
 
-class Batch(NamedTuple):
-    """Some rows; the first is the record `first` of the file, counted from 1."""
+class ArrowPiece(NamedTuple):
+    """Rows as the file has them; the first is the record `first` of the file, counted from 1."""
 
-    rows: pa.RecordBatch
+    batch: pa.RecordBatch
     first: int
 
 

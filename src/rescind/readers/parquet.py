@@ -19,7 +19,7 @@ from pyarrow import compute
 from rescind.domain.schema import Column
 from rescind.errors import InvalidInput
 from rescind.readers.arrow_types import inferred
-from rescind.readers.fitting import Batch, Given, fit, require_valid
+from rescind.readers.fitting import ArrowPiece, Given, fit, require_valid
 from rescind.readers.header import check_names
 from rescind.readers.parquet_pages import Page, pages
 from rescind.readers.piecewise import PiecewiseReader
@@ -42,7 +42,7 @@ _WIDTHS = {"BOOLEAN": 1, "INT32": 8, "INT64": 16, "INT96": 16, "FLOAT": 8, "DOUB
 _CHECKED_PAGES = 1000
 
 
-class ParquetReader(PiecewiseReader[Batch]):
+class ParquetReader(PiecewiseReader[ArrowPiece]):
     """A Parquet file. Only its footer is read at once. Raises InvalidInput, InvalidHeader."""
 
     def __init__(self, source: Source) -> None:
@@ -59,12 +59,12 @@ class ParquetReader(PiecewiseReader[Batch]):
         """The types that the file declares."""
         return tuple(map(inferred, self._schema))
 
-    def _fit(self, piece: Batch, fields: Sequence[InputField], keep: int | None) -> tuple[int, Rows]:
-        require_valid(piece.rows, piece.first)
-        given = [Given(field.column, piece.rows.column(field.name)) for field in fields]
-        return piece.rows.num_rows, fit(given, np.arange(piece.rows.num_rows) + 1, keep)
+    def _fit(self, piece: ArrowPiece, fields: Sequence[InputField], keep: int | None) -> tuple[int, Rows]:
+        require_valid(piece.batch, piece.first)
+        given = [Given(field.column, piece.batch.column(field.name)) for field in fields]
+        return piece.batch.num_rows, fit(given, np.arange(piece.batch.num_rows) + 1, keep)
 
-    def _pieces(self, names: Sequence[str], check: Callable[[], None]) -> Iterator[Batch]:
+    def _pieces(self, names: Sequence[str], check: Callable[[], None]) -> Iterator[ArrowPiece]:
         for name in names:
             inferred(self._schema.field(name))  # refuses what is nested
         size = self._source.path.stat().st_size
@@ -75,7 +75,7 @@ class ParquetReader(PiecewiseReader[Batch]):
             for group in range(metadata.num_row_groups):
                 rows = self._rows_at_a_time(opened, file, group, names, check)
                 for batch in opened.iter_batches(rows, [group], list(names), use_threads=False):
-                    yield Batch(batch, done + 1)
+                    yield ArrowPiece(batch, done + 1)
                     done += batch.num_rows
                     expanded += batch.nbytes
                     self._require_expandable(expanded)

@@ -209,6 +209,6 @@ def test_case_c15_what_is_no_header_is_refused(header: bytes) -> None:
 def test_a_batch_has_fewer_rows_the_longer_they_are(files: Files) -> None:
     reader = files.open(parquet(pa.table({"a": ["x" * 100_000] * 1000})))
     assert isinstance(reader, reading.ParquetReader)
-    sizes = [piece.rows.nbytes for piece in reader._pieces(["a"], never)]
+    sizes = [piece.batch.nbytes for piece in reader._pieces(["a"], never)]
     assert max(sizes) < 20 * MIB
     assert len(sizes) > 4
