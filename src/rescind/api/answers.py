@@ -14,7 +14,7 @@ from rescind.api.problems import Refusal
 from rescind.api.services import Services, services
 from rescind.domain.states import State, StopAnswer
 from rescind.domain.task import EXPIRED, Commit, Task
-from rescind.errors import Finished, HoldExpired, NotHeld, RescindError, Stopped, TooLate, UnknownId
+from rescind.errors import Finished, HoldExpired, NotHeld, RescindError, Stopped, TooLate
 from rescind.ledger import tasks, transitions
 from rescind.transaction import held
 
@@ -50,9 +50,7 @@ def ask_to_stop(task_id: str) -> Task:
     ledger = services().ledger
     with ledger.write() as connection:
         answer = transitions.request_stop(connection, task_id)
-        task = tasks.get(connection, task_id)
-    if task is None:
-        raise UnknownId(f"No task has the id {task_id}.")
+        task = tasks.require(connection, task_id)
     if answer is StopAnswer.too_late:
         raise TooLate(f"Task {task_id} is {task.state}: it is decided and can no longer be stopped.")
     if answer is StopAnswer.finished:
@@ -68,9 +66,7 @@ def ask_to_commit(task_id: str) -> None:
     """
     ledger = services().ledger
     with ledger.read() as connection:
-        task = tasks.get(connection, task_id)
-    if task is None:
-        raise UnknownId(f"No task has the id {task_id}.")
+        task = tasks.require(connection, task_id)
     if held.commit(ledger, task, partial(_expect_whole, services(), task)):
         return
     with ledger.read() as connection:

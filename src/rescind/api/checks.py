@@ -9,7 +9,7 @@ from typing import Any
 
 from rescind.api.services import services
 from rescind.api.terms import Wanted, check_commit
-from rescind.domain.schema import Table, expect_plain, hidden
+from rescind.domain.schema import Table, expect_plain, hidden, no_table
 from rescind.domain.upload import Upload
 from rescind.errors import InvalidArguments, MissingColumn, TargetBusy, TargetUnavailable, UnknownTable
 from rescind.readers.registry import open_reader
@@ -81,7 +81,7 @@ def check_seen(writers: int | str, targets: Sequence[str]) -> None:
 def refuse_hidden(name: str) -> None:
     """Raise UnknownTable for a name that callers may neither see nor make."""
     if hidden(name):
-        raise UnknownTable(f"There is no table {name}.")
+        raise no_table(name)
 
 
 def check_export(args: dict[str, Any], targets: Sequence[str]) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from rescind.errors import InvalidArguments, UnknownColumn
+from rescind.errors import InvalidArguments, UnknownColumn, UnknownTable
 
 
 class Type(StrEnum):
@@ -125,6 +125,11 @@ NO_SCHEMAS = (
     "A table is named without its schema: those of another schema or database are reached by a target of their own "
     "(docs/loading.md)."
 )
+
+
+def no_table(name: str, where: str = "") -> UnknownTable:
+    """The error for a table that is not there."""
+    return UnknownTable(f"There is no table {name!r}{where}." + (f" {NO_SCHEMAS}" if "." in name else ""))
 
 
 def expect_plain(table: str) -> None:

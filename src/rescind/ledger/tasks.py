@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Row, Select, and_, insert, or_, select, true
 from rescind.domain.branch import Protocol
 from rescind.domain.states import State
 from rescind.domain.task import Commit, Problem, Progress, Task, Terms
-from rescind.errors import Retry
+from rescind.errors import Retry, UnknownId
 from rescind.ledger import tables
 from rescind.ledger.engine import now
 from rescind.ledger.events import record
@@ -72,6 +72,14 @@ def get(connection: Connection, task_id: str) -> Task | None:
     """The task, or None where the ledger has no such id."""
     row = connection.execute(select(_t).where(_t.c.id == task_id)).one_or_none()
     return None if row is None else _tasks(connection, [row])[0]
+
+
+def require(connection: Connection, task_id: str) -> Task:
+    """The task. Raises UnknownId."""
+    task = get(connection, task_id)
+    if task is None:
+        raise UnknownId(f"No task has the id {task_id}.")
+    return task
 
 
 def of_ids(connection: Connection, ids: Collection[str]) -> list[Task]:

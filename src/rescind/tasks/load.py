@@ -13,7 +13,7 @@ from sqlalchemy import table as sql_table
 
 from rescind import failpoints
 from rescind.domain.rejects import Reason, Reject
-from rescind.domain.schema import NO_SCHEMAS, Table
+from rescind.domain.schema import Table, no_table
 from rescind.errors import (
     ConstraintViolated,
     InvalidArguments,
@@ -245,8 +245,7 @@ def _tables(
 
 def missing_table(name: str, target: str, targets: Collection[str]) -> UnknownTable:
     """The error for a table that is not there and is not to be made, with the target where there are several."""
-    where = f" in target {target}" if len(targets) > 1 else ""
-    return UnknownTable(f"There is no table {name}{where}." + (f" {NO_SCHEMAS}" if "." in name else ""))
+    return no_table(name, f" in target {target}" if len(targets) > 1 else "")
 
 
 def _begin(tx: Transaction, target: str, table: Table, how: How, *, is_new: bool) -> None:

@@ -14,7 +14,7 @@ from rescind import failpoints
 from rescind.domain.states import State
 from rescind.domain.task import Task, Terms
 from rescind.domain.upload import Upload
-from rescind.errors import KeyReused, NotRetryable, UnknownId, UnknownUpload
+from rescind.errors import KeyReused, NotRetryable, UnknownUpload
 from rescind.ledger import idempotency, tasks, uploads
 from rescind.ledger.engine import Ledger
 from rescind.ledger.tasks import AUTOMATIC
@@ -81,10 +81,8 @@ class Submission:
     def retry(self, task_id: str, key: Key | None = None) -> tuple[str, bool]:
         """A new task with the same arguments. Repeating it answers the same one. Raises UnknownId, NotRetryable."""
         with self._ledger.read() as connection:
-            before = tasks.get(connection, task_id)
+            before = tasks.require(connection, task_id)
             already = tasks.retry_of(connection, task_id)
-        if before is None:
-            raise UnknownId(f"No task has the id {task_id}.")
         if already is not None:
             return already, False
         if before.state not in (State.failed, State.stopped):
@@ -115,10 +113,7 @@ class Submission:
     def get(self, task_id: str) -> Task:
         """Raises UnknownId."""
         with self._ledger.read() as connection:
-            task = tasks.get(connection, task_id)
-        if task is None:
-            raise UnknownId(f"No task has the id {task_id}.")
-        return task
+            return tasks.require(connection, task_id)
 
     def _insert(self, insert: Callable[[Connection, str], None], key: Key | None) -> tuple[str, bool]:
         task_id = new_id()

@@ -11,7 +11,7 @@ from enum import StrEnum
 from rescind.domain.branch import BranchId, MarkerKind
 from rescind.domain.states import State
 from rescind.domain.task import Task
-from rescind.errors import InvalidRequest, RescindError, TargetUnavailable, Undecided, UnknownId
+from rescind.errors import InvalidRequest, RescindError, TargetUnavailable, Undecided
 from rescind.ledger import branches, hazard, incarnation, tasks
 from rescind.ledger.events import record
 from rescind.telemetry.logs import log
@@ -105,9 +105,8 @@ class Operator:
 
     def settle(self, task_id: str, to: State, why: str) -> Settled:
         """An operator's word on a task in hazard. Raises UnknownId, InvalidRequest, TargetUnavailable."""
-        task = self.observer.task(task_id)
-        if task is None:
-            raise UnknownId(f"No task has the id {task_id}.")
+        with self.observer.ledger.read() as connection:
+            task = tasks.require(connection, task_id)
         if task.state is not State.hazard:
             raise InvalidRequest(f"Task {task_id} is {task.state}; only a task in hazard needs an operator's word.")
         seen = self.observer.seen(task_id)

@@ -105,7 +105,7 @@ def test_a_file_of_that_name_is_replaced_only_where_it_was_named(
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["nowhere"], "no table nowhere"),
+        (["nowhere"], "no table 'nowhere'"),
         (["items", "--columns", "x"], "no column 'x'"),
         (["items", "--limit", "0"], "limit"),
     ],

@@ -10,8 +10,7 @@ from typing import Any
 import pyarrow as pa
 
 from rescind.domain.arrow import ARROW
-from rescind.domain.schema import Table, hidden
-from rescind.errors import UnknownTable
+from rescind.domain.schema import Table, hidden, no_table
 from rescind.targets.target import Cancellable
 from rescind.testing.memory.storage import key_of
 from rescind.testing.memory.wire import ask
@@ -30,7 +29,7 @@ class MemoryCatalog:
 
     def table(self, name: str) -> Table:
         if hidden(name):
-            raise UnknownTable(f"There is no table {name}.")
+            raise no_table(name)
         table: Table = ask(self._address, "table", name)
         key = tuple(column.name for column in table.key)
         return replace(table, unique=(key,) if key else ())
