@@ -87,7 +87,7 @@ def through(directory: Path, kind: Type, fields: list[str | None]) -> list[Any]:
     branch.commit()
     branch.close()
     with target.catalog().rows("t") as found:
-        rows = json.loads(b"[" + b"".join(json_text.json_array(found, {"a"} if kind is Type.json else ())) + b"]")
+        rows = json.loads(b"[" + b"".join(json_text.json_array(table.columns, found)) + b"]")
     target.close()
     return [row["a"] for row in rows]
 

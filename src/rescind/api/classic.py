@@ -233,5 +233,5 @@ def _rows_and_count(batches: Iterator[pa.RecordBatch]) -> Iterator[bytes]:
             yield batch
 
     yield b'{"success":true,"data":['
-    yield from json_text.json_array(counted())
+    yield from json_text.json_array((), counted())
     yield b'],"count":%d}\n' % rows

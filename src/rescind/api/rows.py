@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from http import HTTPStatus
 from typing import Annotated, Any
@@ -21,7 +21,7 @@ from rescind.api.problems import Refusal
 from rescind.api.query import Cursor, Number, takes
 from rescind.api.services import services
 from rescind.api.terms import TargetQuery, Wanted, targets
-from rescind.domain.schema import Table, Type
+from rescind.domain.schema import Column, Table
 from rescind.encoders import json_text
 from rescind.encoders.delimited import csv_document
 from rescind.ledger.tasks import AUTOMATIC
@@ -31,7 +31,7 @@ blueprint = APIBlueprint("rows", __name__, url_prefix="/v1/tables", tag="Rows")
 JSON, NDJSON, CSV = "application/json", "application/x-ndjson", "text/csv"
 MOST_A_PAGE = 10_000  #: a page is held in memory, so that its cursor can stand in a header
 
-Encoder = Callable[[Table, Iterator[pa.RecordBatch]], Iterator[bytes]]
+Encoder = Callable[[Sequence[Column], Iterator[pa.RecordBatch]], Iterator[bytes]]
 
 
 class RowsQuery(TargetQuery):
@@ -83,7 +83,7 @@ def streamed(
         return Response(content_type=form)
     stack = ExitStack()
     batches = stack.enter_context(services().catalog(target).rows(table.name, after=after))
-    response = Response(encoder(table, batches), content_type=form)
+    response = Response(encoder(table.columns, batches), content_type=form)
     response.call_on_close(stack.close)
     return response
 
@@ -99,7 +99,7 @@ def _page(table: Table, limit: int, after: list[Any] | None, form: str, target: 
     if cursor is not None:
         following = url_for("rows.read", table=table.name, limit=limit, cursor=cursor, target=target)
         headers["Link"] = f'<{following}>; rel="next"'
-    body = _json(table, iter(shown), cursor) if form == JSON else _ENCODERS[form](table, iter(shown))
+    body = _json(table.columns, iter(shown), cursor) if form == JSON else _ENCODERS[form](table.columns, iter(shown))
     return Response(b"".join(body), headers=headers, content_type=form)
 
 
@@ -112,25 +112,13 @@ def _first(batches: list[pa.RecordBatch], limit: int) -> list[pa.RecordBatch]:
     return shown
 
 
-def _json(table: Table, batches: Iterator[pa.RecordBatch], cursor: str | None = None) -> Iterator[bytes]:
+def _json(columns: Sequence[Column], batches: Iterator[pa.RecordBatch], cursor: str | None = None) -> Iterator[bytes]:
     yield b'{"rows":['
-    yield from json_text.json_array(batches, _json_columns(table))
+    yield from json_text.json_array(columns, batches)
     yield f'],"next":{json.dumps(cursor)}}}\n'.encode()
 
 
-def _ndjson(table: Table, batches: Iterator[pa.RecordBatch]) -> Iterator[bytes]:
-    return json_text.ndjson(batches, _json_columns(table))
-
-
-def _json_columns(table: Table) -> set[str]:
-    return {column.name for column in table.columns if column.type is Type.json}
-
-
-def _csv(table: Table, batches: Iterator[pa.RecordBatch]) -> Iterator[bytes]:
-    return csv_document(table.columns, batches)
-
-
-_ENCODERS: dict[str, Encoder] = {JSON: _json, NDJSON: _ndjson, CSV: _csv}
+_ENCODERS: dict[str, Encoder] = {JSON: _json, NDJSON: json_text.ndjson, CSV: csv_document}
 
 
 def _cursor(table: Table, batch: pa.RecordBatch) -> str:

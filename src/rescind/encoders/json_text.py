@@ -11,7 +11,7 @@ import base64
 import json
 import math
 import re
-from collections.abc import Callable, Container, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from datetime import date, datetime, time
 from decimal import Decimal
 from typing import Any, cast
@@ -21,7 +21,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from rescind.domain import decimals, forms
-from rescind.domain.schema import Type
+from rescind.domain.schema import Column, Type
 
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
@@ -29,8 +29,9 @@ _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 _SPECIAL = r'["\\\x00-\x1f]'
 
 
-def json_array(batches: Iterable[pa.RecordBatch], json_columns: Container[str] = ()) -> Iterator[bytes]:
-    """What stands between the brackets of an array of all rows."""
+def json_array(columns: Sequence[Column], batches: Iterable[pa.RecordBatch]) -> Iterator[bytes]:
+    """What stands between the brackets of an array of all rows. Of `columns` those of JSON matter."""
+    json_columns = _of_json(columns)
     separator = b""
     for batch in batches:
         if batch.num_rows:
@@ -38,8 +39,9 @@ def json_array(batches: Iterable[pa.RecordBatch], json_columns: Container[str] =
             separator = b","
 
 
-def ndjson(batches: Iterable[pa.RecordBatch], json_columns: Container[str] = ()) -> Iterator[bytes]:
-    """The rows as JSON objects, a line each."""
+def ndjson(columns: Sequence[Column], batches: Iterable[pa.RecordBatch]) -> Iterator[bytes]:
+    """The rows as JSON objects, a line each. Of `columns` those of JSON matter."""
+    json_columns = _of_json(columns)
     for batch in batches:
         if batch.num_rows:
             yield _joined(batch, "\n", json_columns) + b"\n"
@@ -47,7 +49,7 @@ def ndjson(batches: Iterable[pa.RecordBatch], json_columns: Container[str] = ())
 
 def objects(batch: pa.RecordBatch) -> list[dict[str, Any]]:
     """The rows by column name, as JSON values."""
-    rows: list[dict[str, Any]] = json.loads(b"[" + b"".join(json_array([batch])) + b"]")
+    rows: list[dict[str, Any]] = json.loads(b"[" + b"".join(json_array((), [batch])) + b"]")
     return rows
 
 
@@ -89,6 +91,10 @@ def _plain_decimal(value: str) -> str:
     if not re.fullmatch(decimals.PLAIN, value):
         raise ValueError("not a decimal as it travels")
     return value
+
+
+def _of_json(columns: Sequence[Column]) -> set[str]:
+    return {column.name for column in columns if column.type is Type.json}
 
 
 def _joined(batch: pa.RecordBatch, separator: str, json_columns: Container[str]) -> bytes:

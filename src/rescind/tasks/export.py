@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated, Literal
 
 import pyarrow as pa
 from pydantic import Field
 
-from rescind.domain.schema import Table, Type
+from rescind.domain.schema import Table
 from rescind.encoders import json_text
 from rescind.encoders.delimited import CRLF, csv_document
 from rescind.encoders.misfits import fit_for_json
@@ -28,7 +29,7 @@ _LONGEST_NAME = 100  #: characters of a table's name in a file's
 ColumnName = Annotated[str, Field(min_length=1, max_length=255)]
 FormatName = Literal["csv", "ndjson", "parquet"]
 
-Encode = Callable[[OutputFile, Table, Iterable[pa.RecordBatch], bool], None]
+Encode = Callable[[OutputFile, Table, Iterable[pa.RecordBatch]], None]
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,7 @@ def export(
     (target,) = tx.targets
     shown = tx.table(table, target).only(columns)
     how = FORMATS[format]
+    encode = partial(_csv, spreadsheet=True) if spreadsheet else how.encode
     filename = file_name(table, how.ending, spreadsheet=spreadsheet)
     tx.progress(phase="reading")
     names = [column.name for column in shown.columns]
@@ -77,7 +79,7 @@ def export(
         tx.output(KIND, filename=filename, media_type=how.media_type) as file,
         tx.rows(table, columns=names, limit=limit, target=target) as batches,
     ):
-        how.encode(file, shown, counted(batches), spreadsheet)
+        encode(file, shown, counted(batches))
         tx.progress(phase="keeping", bytes=file.length)
     tx.rows_read(rows)
     return {"table": table, "file": filename}
@@ -104,18 +106,17 @@ def file_name(table: str, ending: str, *, spreadsheet: bool) -> str:
     return f"{name}.{'spreadsheet.' if spreadsheet else ''}{ending}"
 
 
-def _csv(file: OutputFile, table: Table, batches: Iterable[pa.RecordBatch], spreadsheet: bool) -> None:
+def _csv(file: OutputFile, table: Table, batches: Iterable[pa.RecordBatch], *, spreadsheet: bool = False) -> None:
     for piece in csv_document(table.columns, _pieces(batches), line_end=CRLF, spreadsheet=spreadsheet):
         file.write(piece)
 
 
-def _ndjson(file: OutputFile, table: Table, batches: Iterable[pa.RecordBatch], spreadsheet: bool) -> None:
-    json_columns = {column.name for column in table.columns if column.type is Type.json}
-    for piece in json_text.ndjson(_pieces(fit_for_json(table, batches)), json_columns):
+def _ndjson(file: OutputFile, table: Table, batches: Iterable[pa.RecordBatch]) -> None:
+    for piece in json_text.ndjson(table.columns, _pieces(fit_for_json(table, batches))):
         file.write(piece)
 
 
-def _parquet(file: OutputFile, table: Table, batches: Iterable[pa.RecordBatch], spreadsheet: bool) -> None:
+def _parquet(file: OutputFile, table: Table, batches: Iterable[pa.RecordBatch]) -> None:
     with ParquetEncoder(file, table) as encoder:
         for batch in batches:
             encoder.write(batch)

@@ -9,14 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rescind.domain.schema import Type
+from rescind.domain.schema import Column, Type
 from rescind.encoders import json_text
 
 TEXTS = st.lists(st.none() | st.text(st.characters(codec="utf-8")), max_size=20)
+JSON = (Column("j", Type.json, ""),)
 
 
 def rows_of(batches: list[pa.RecordBatch]) -> list[dict[str, object]]:
-    found: list[dict[str, object]] = json.loads(b"[" + b"".join(json_text.json_array(batches)) + b"]")
+    found: list[dict[str, object]] = json.loads(b"[" + b"".join(json_text.json_array((), batches)) + b"]")
     return found
 
 
@@ -24,7 +25,7 @@ def rows_of(batches: list[pa.RecordBatch]) -> list[dict[str, object]]:
 def test_any_text_comes_back_from_json(values: list[str | None], name: str) -> None:
     batch = pa.record_batch([pa.array(values, pa.string())], names=[name])
     assert rows_of([batch]) == [{name: value} for value in values]
-    lines = b"".join(json_text.ndjson([batch])).splitlines()
+    lines = b"".join(json_text.ndjson((), [batch])).splitlines()
     assert [json.loads(line) for line in lines] == [{name: value} for value in values]
 
 
@@ -101,12 +102,12 @@ def test_json_is_there_letter_by_letter() -> None:
     texts = ['{"a": 1.10, "a": 12345678901234567890.0}', None, '"\\u0041"', "[1,\r\n 2]"]
     batch = pa.record_batch([pa.array(texts, pa.string())], names=["j"])
     said = [*texts[:1], "null", texts[2], "[1,   2]"]
-    assert b"".join(json_text.json_array([batch], {"j"})).decode() == ",".join(f'{{"j":{text}}}' for text in said)
-    assert b"".join(json_text.ndjson([batch], {"j"})).decode().count("\n") == len(texts)
+    assert b"".join(json_text.json_array(JSON, [batch])).decode() == ",".join(f'{{"j":{text}}}' for text in said)
+    assert b"".join(json_text.ndjson(JSON, [batch])).decode().count("\n") == len(texts)
     assert rows_of([batch])[2] == {"j": '"\\u0041"'}
 
 
 def test_a_column_that_is_not_all_json_is_text() -> None:
     """SQLite takes anything for JSON."""
     batch = pa.record_batch([pa.array(["1", "{", None])], names=["j"])
-    assert b"".join(json_text.json_array([batch], {"j"})) == b'{"j":"1"},{"j":"{"},{"j":null}'
+    assert b"".join(json_text.json_array(JSON, [batch])) == b'{"j":"1"},{"j":"{"},{"j":null}'
