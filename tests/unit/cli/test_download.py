@@ -7,13 +7,13 @@ import json
 import resource
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
-from threading import Thread
 from typing import Any, get_args
 
 import pytest
-from tests.support.surface import Surface, surface
+from tests.support.surface import Surface
+from tests.unit.cli.conftest import here, serving
 
 from rescind.cli import download
 from rescind.cli.export import FormatName
@@ -23,25 +23,15 @@ from rescind.tasks.export import FORMATS
 FILE = b'"id","name"\r\n1,"x"\r\n2,"y"\r\n3,"z"\r\n'
 DATA = bytes(range(256)) * 4_000
 
-
-@pytest.fixture(autouse=True)
-def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "here").mkdir()
-    monkeypatch.chdir(tmp_path / "here")
+pytestmark = pytest.mark.usefixtures("_here")
 
 
 @pytest.fixture
-def s(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Surface]:
+def s(s: Surface) -> Surface:
     """With three rows in `items`."""
-    with surface(tmp_path) as made, made.served() as url:
-        monkeypatch.setenv("RESCIND_URL", url)
-        made.accepted()
-        made.work()
-        yield made
-
-
-def here() -> list[str]:
-    return sorted(path.name for path in Path().iterdir())
+    s.accepted()
+    s.work()
+    return s
 
 
 def complaint(capsys: pytest.CaptureFixture[str], *arguments: str, code: int) -> str:
@@ -151,44 +141,32 @@ class Peer:
         links = {"download": "/v1/tasks/t/download"}
         return {"id": "t", "state": "committed", "done": True, "links": links, "receipt": {"outputs": [output]}}
 
+    def answer(self, request: BaseHTTPRequestHandler) -> None:
+        if not request.path.endswith("/download"):
+            send(request, 200, json.dumps(self.document()).encode(), "application/json")
+            return
+        asked = request.headers["Range"]
+        self.asked.append(asked)
+        first = int(asked.removeprefix("bytes=").rstrip("-")) if asked and self.ranges else 0
+        send(request, 206 if first else 200, self.data[first:], "application/octet-stream", self.most)
+
+
+def send(request: BaseHTTPRequestHandler, status: int, body: bytes, kind: str, most: int | None = None) -> None:
+    request.send_response(status)
+    request.send_header("Content-Type", kind)
+    request.send_header("Content-Length", str(len(body)))
+    request.end_headers()
+    request.wfile.write(body[:most])
+    request.close_connection = True
+
 
 @pytest.fixture
 def peer(monkeypatch: pytest.MonkeyPatch) -> Iterator[Peer]:
     monkeypatch.setattr(download, "_PAUSE_SECONDS", 0.0)
     found = Peer()
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(found))
-    monkeypatch.setenv("RESCIND_URL", f"http://127.0.0.1:{server.server_address[1]}")
-    thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    yield found
-    server.shutdown()
-    server.server_close()
-    thread.join()
-
-
-def _handler(peer: Peer) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            if not self.path.endswith("/download"):
-                self._answer(200, json.dumps(peer.document()).encode(), "application/json")
-                return
-            asked = self.headers["Range"]
-            peer.asked.append(asked)
-            first = int(asked.removeprefix("bytes=").rstrip("-")) if asked and peer.ranges else 0
-            self._answer(206 if first else 200, peer.data[first:], "application/octet-stream", peer.most)
-
-        def _answer(self, status: int, body: bytes, kind: str, most: int | None = None) -> None:
-            self.send_response(status)
-            self.send_header("Content-Type", kind)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body[:most])
-            self.close_connection = True
-
-        def log_message(self, format: str, *args: Any) -> None:
-            """Say nothing."""
-
-    return Handler
+    with serving(found.answer) as url:
+        monkeypatch.setenv("RESCIND_URL", url)
+        yield found
 
 
 def test_a_connection_that_breaks_is_gone_on_with(peer: Peer) -> None:

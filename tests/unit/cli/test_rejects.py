@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
-from threading import Thread
 
 import pytest
-from tests.support.surface import Surface, surface
+from tests.support.surface import Surface
+from tests.unit.cli.conftest import here, serving
 
 from rescind.cli import rejects
 from rescind.cli.main import main
@@ -19,18 +18,7 @@ from rescind.tasks import rejecting
 HEAD = ["record", "column", "value", "reason"]
 BAD = b"id,name\none,x\n2,y\nthree,z\n"
 
-
-@pytest.fixture(autouse=True)
-def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "here").mkdir()
-    monkeypatch.chdir(tmp_path / "here")
-
-
-@pytest.fixture
-def s(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Surface]:
-    with surface(tmp_path) as made, made.served() as url:
-        monkeypatch.setenv("RESCIND_URL", url)
-        yield made
+pytestmark = pytest.mark.usefixtures("_here")
 
 
 def loaded(s: Surface, query: str = "") -> str:
@@ -38,10 +26,6 @@ def loaded(s: Surface, query: str = "") -> str:
     task_id = s.accepted(query, content=BAD)
     s.work()
     return task_id
-
-
-def here() -> list[str]:
-    return sorted(path.name for path in Path().iterdir())
 
 
 def rows(text: str) -> list[list[str]]:
@@ -104,24 +88,16 @@ def test_what_the_service_refuses_leaves_no_file(s: Surface, capsys: pytest.Capt
     assert here() == []
 
 
-class Broken(BaseHTTPRequestHandler):
-    """Announces more than it sends."""
-
-    def do_GET(self) -> None:
-        self.send_response(200)
-        self.send_header("Content-Type", "text/csv")
-        self.send_header("Content-Length", "100")
-        self.end_headers()
-        self.wfile.write(b"record,column")
-
-    def log_message(self, format: str, *args: object) -> None:
-        pass
+def break_off(request: BaseHTTPRequestHandler) -> None:
+    """Announce more than is sent."""
+    request.send_response(200)
+    request.send_header("Content-Type", "text/csv")
+    request.send_header("Content-Length", "100")
+    request.end_headers()
+    request.wfile.write(b"record,column")
 
 
 def test_a_connection_that_breaks_leaves_no_file(capsys: pytest.CaptureFixture[str]) -> None:
-    with ThreadingHTTPServer(("127.0.0.1", 0), Broken) as server:
-        Thread(target=server.serve_forever).start()
-        url = f"http://127.0.0.1:{server.server_port}"
+    with serving(break_off) as url:
         assert "broke" in complaint(capsys, "x", "--csv", "--url", url, code=5)
-        server.shutdown()
     assert here() == []

@@ -7,11 +7,11 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
-from threading import Thread
 
 import pytest
+from tests.unit.cli.conftest import serving
 
 from rescind.cli.main import main
 
@@ -28,40 +28,24 @@ class Peer:
     body: bytes = b"{}"
     asked: list[tuple[str, dict[str, str], bytes]] = field(default_factory=list)
 
+    def answer(self, request: BaseHTTPRequestHandler) -> None:
+        body = request.rfile.read(int(request.headers.get("Content-Length", 0)))
+        self.asked.append((f"{request.command} {request.path}", dict(request.headers), body))
+        if not self.status:
+            return  # close without a word
+        request.send_response(self.status)
+        request.send_header("Content-Type", self.kind)
+        request.send_header("Content-Length", str(len(self.body)))
+        request.end_headers()
+        request.wfile.write(self.body)
+
 
 @pytest.fixture
 def peer(monkeypatch: pytest.MonkeyPatch) -> Iterator[Peer]:
     found = Peer()
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(found))
-    found.url = f"http://127.0.0.1:{server.server_address[1]}"
-    monkeypatch.setenv("RESCIND_URL", found.url)
-    thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    yield found
-    server.shutdown()
-    server.server_close()
-    thread.join()
-
-
-def _handler(peer: Peer) -> type[BaseHTTPRequestHandler]:
-    def answer(self: BaseHTTPRequestHandler) -> None:
-        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        peer.asked.append((f"{self.command} {self.path}", dict(self.headers), body))
-        if not peer.status:
-            return  # close without a word
-        self.send_response(peer.status)
-        self.send_header("Content-Type", peer.kind)
-        self.send_header("Content-Length", str(len(peer.body)))
-        self.end_headers()
-        self.wfile.write(peer.body)
-
-    # Made this way because the names of its methods are HTTP's.
-    return type("Handler", (_Quiet,), {"do_GET": answer, "do_POST": answer})
-
-
-class _Quiet(BaseHTTPRequestHandler):
-    def log_message(self, format: str, *args: object) -> None:
-        pass
+    with serving(found.answer) as found.url:
+        monkeypatch.setenv("RESCIND_URL", found.url)
+        yield found
 
 
 def refuse(peer: Peer, **more: object) -> None:

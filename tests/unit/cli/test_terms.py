@@ -3,24 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.support.surface import FILE, Surface, surface
+from tests.support.surface import FILE, Surface
 
 from rescind.cli.main import main
 from rescind.cli.options import Terms
 from rescind.cli.progress import describe
 from rescind.domain.states import State
-
-
-@pytest.fixture
-def s(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Surface]:
-    with surface(tmp_path) as made, made.served() as url:
-        monkeypatch.setenv("RESCIND_URL", url)
-        yield made
 
 
 @pytest.fixture
