@@ -102,15 +102,8 @@ def test_case_c2_cut_off_at_any_byte_it_is_refused(files: Files, how: dict[str, 
 
 @pytest.mark.parametrize("how", [{"compression": "none"}, {"use_dictionary": False}, {"data_page_version": "2.0"}])
 def test_case_c15_a_changed_byte_ends_nothing_but_the_load(files: Files, how: dict[str, Any]) -> None:
-    """Not every change can be seen; but none may end the process, or raise what is not told to a person."""
     data = parquet(pa.table({"a": [1, None], "t": ["x", "é"]}), **how)
-    for place in range(4, len(data) - 4):
-        changed = bytearray(data)
-        changed[place] ^= 0xFF
-        try:
-            files.rows(bytes(changed))
-        except InvalidInput:
-            continue
+    files.expect_told(data, range(4, len(data) - 4))
 
 
 def test_case_c15_text_that_is_not_utf_8_is_refused(files: Files) -> None:
