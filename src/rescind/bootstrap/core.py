@@ -13,6 +13,7 @@ from rescind.broker.application import make_celery
 from rescind.domain.upload import Upload
 from rescind.ledger import migrate as migration
 from rescind.ledger.engine import Ledger
+from rescind.pipeline import Check
 from rescind.readers.media import in_charset
 from rescind.readers.options import Options
 from rescind.readers.reader import Opener, Reader, Source, usual_opener
@@ -64,7 +65,7 @@ class Core:
             open=opener,
         )
 
-    def open_upload(self, upload: Upload, options: Options, check: Callable[[], None], opener: Opener) -> Reader:
+    def open_upload(self, upload: Upload, options: Options, check: Check, opener: Opener) -> Reader:
         return open_reader(self.source(upload, options, opener), check)
 
 

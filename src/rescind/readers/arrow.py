@@ -7,7 +7,7 @@ compressed ones are bounded, because each has to be expanded as a whole.
 from __future__ import annotations
 
 import mmap
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -17,6 +17,7 @@ from pyarrow import compute, types
 
 from rescind.domain.schema import Column
 from rescind.errors import InputTruncated, InvalidInput
+from rescind.pipeline import Check
 from rescind.readers.arrow_messages import FILE_HEAD_BYTES, FILE_MAGIC, Kind, Message, messages
 from rescind.readers.arrow_types import inferred
 from rescind.readers.fitting import ArrowPiece, Given, fit, require_valid
@@ -46,7 +47,7 @@ class ArrowReader(PiecewiseReader[ArrowPiece]):
             self.header = tuple(self._schema.names)  # raises where they are not UTF-8
         check_names(self.header)
 
-    def infer(self, check: Callable[[], None]) -> tuple[Column, ...]:
+    def infer(self, check: Check) -> tuple[Column, ...]:
         """The types that the file declares."""
         return tuple(map(inferred, self._schema))
 
@@ -55,7 +56,7 @@ class ArrowReader(PiecewiseReader[ArrowPiece]):
         given = [Given(field.column, piece.batch.column(field.name)) for field in fields]
         return piece.batch.num_rows, fit(given, np.arange(piece.batch.num_rows) + 1, keep)
 
-    def _pieces(self, names: Sequence[str], check: Callable[[], None]) -> Iterator[ArrowPiece]:
+    def _pieces(self, names: Sequence[str], check: Check) -> Iterator[ArrowPiece]:
         for name in names:
             inferred(self._schema.field(name))  # refuses what is nested
         with self._mapped() as file:
@@ -73,7 +74,7 @@ class ArrowReader(PiecewiseReader[ArrowPiece]):
                 self._bytes_read = end
             self._bytes_read = len(file)
 
-    def _batches(self, file: mmap.mmap, check: Callable[[], None]) -> Iterator[tuple[pa.RecordBatch, int]]:
+    def _batches(self, file: mmap.mmap, check: Check) -> Iterator[tuple[pa.RecordBatch, int]]:
         """Each batch that has rows, and where in the file it ends."""
         stream = _stream(file)
         dictionaries: dict[int, int] = {}

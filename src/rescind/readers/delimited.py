@@ -19,6 +19,7 @@ import pyarrow as pa
 from rescind.domain.rejects import Reject
 from rescind.domain.schema import Column
 from rescind.errors import InvalidArguments, InvalidEncoding, RecordTooLong
+from rescind.pipeline import Check, in_order
 from rescind.readers import compression
 from rescind.readers.dialect import Dialect
 from rescind.readers.encoding import Stream, as_utf8
@@ -26,7 +27,6 @@ from rescind.readers.fields import Parser, Undecodable
 from rescind.readers.header import number_columns, read_header, refuse_other_delimiter
 from rescind.readers.inference import Holding, Inference
 from rescind.readers.options import COMMA, QUOTE, Format, Options
-from rescind.readers.pipeline import in_order
 from rescind.readers.reader import InputField, Rows, Source
 from rescind.readers.records import Block, Piece, Readable, TooLong, split
 from rescind.readers.rows import misshapen, null_where_na, typed_rows
@@ -74,7 +74,7 @@ class DelimitedReader:
             refuse_other_delimiter(self.header, self.dialect.delimiter)
         self._parser = Parser(len(self.header), self.dialect, options.null)
 
-    def infer(self, check: Callable[[], None]) -> tuple[Column, ...]:
+    def infer(self, check: Check) -> tuple[Column, ...]:
         """See Reader. Records that cannot be read do not count here; `batches` rejects them."""
         columns = [Inference(self.spelling) for _ in self.header]
 
@@ -89,9 +89,7 @@ class DelimitedReader:
                 column.narrow(holding)
         return tuple(Column(name, column.type, "") for name, column in zip(self.header, columns, strict=True))
 
-    def rows(
-        self, fields: Sequence[InputField], check: Callable[[], None], *, keep: int | None = None
-    ) -> Iterator[Rows]:
+    def rows(self, fields: Sequence[InputField], check: Check, *, keep: int | None = None) -> Iterator[Rows]:
         """See Reader."""
         placed = [(column, self.header.index(name)) for name, column in fields]
 
@@ -103,7 +101,7 @@ class DelimitedReader:
             before, self._rows_read = self._rows_read, self._rows_read + total
             yield rows.after(before)
 
-    def texts(self, check: Callable[[], None]) -> Iterator[Texts]:
+    def texts(self, check: Check) -> Iterator[Texts]:
         """All records in the file's order, as text."""
 
         def look(block: Block) -> tuple[int, Texts]:
@@ -129,7 +127,7 @@ class DelimitedReader:
     def close(self) -> None:
         """Nothing is open between two calls."""
 
-    def _results(self, work: Callable[[Block], R], check: Callable[[], None]) -> Iterator[R]:
+    def _results(self, work: Callable[[Block], R], check: Check) -> Iterator[R]:
         """What `work` makes of the file's blocks, in order.
 
         Raises InvalidEncoding, RecordTooLong and what `compression` raises.
@@ -157,7 +155,7 @@ class DelimitedReader:
         """The file's text in UTF-8."""
         return as_utf8(compression.expand(self._source), self._source.options.text_encoding)
 
-    def _pieces(self, check: Callable[[], None]) -> Iterator[Piece]:
+    def _pieces(self, check: Check) -> Iterator[Piece]:
         with closing(self._open()) as stream:
             skipped = 0
             while skipped < self._begin:
@@ -186,7 +184,7 @@ def dialect_of(options: Options, format_: Format) -> Dialect:
 class _Checked:
     """A stream that calls `check` before each read: a long record is many reads and no piece yet."""
 
-    def __init__(self, stream: Readable, check: Callable[[], None]) -> None:
+    def __init__(self, stream: Readable, check: Check) -> None:
         self._stream = stream
         self._check = check
 

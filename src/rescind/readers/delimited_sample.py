@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from rescind.domain.rejects import Reject
 from rescind.domain.schema import Column, Type
+from rescind.pipeline import Check
 from rescind.readers import compression, sniffing
 from rescind.readers.casts import cast
 from rescind.readers.delimited import DelimitedReader, Texts, dialect_of
@@ -65,7 +66,7 @@ class DelimitedSample:
         ]
 
 
-def look(source: Source, format_: Format, check: Callable[[], None]) -> DelimitedSample:
+def look(source: Source, format_: Format, check: Check) -> DelimitedSample:
     """Read `source.sample_bytes`. Of options that are not said the file may tell; see `proposals`."""
     said = source.options.chosen
     proposals = [*_of_layout(source, format_)]
@@ -129,7 +130,7 @@ def _typed(
     columns: Iterable[tuple[str, pa.StringArray, pa.StringArray]],
     records: npt.NDArray[np.int64],
     spelling: Spelling,
-    check: Callable[[], None],
+    check: Check,
 ) -> Iterator[TextColumn]:
     for name, text, bare in columns:
         check()

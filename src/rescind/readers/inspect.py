@@ -16,6 +16,7 @@ from rescind.domain.arrow import ARROW
 from rescind.domain.rejects import Reject
 from rescind.domain.schema import Column, Type, hidden
 from rescind.errors import InputChanged, InvalidInput
+from rescind.pipeline import Check
 from rescind.readers import compression, delimited_sample
 from rescind.readers.delimited import USUAL_DELIMITER
 from rescind.readers.detection import detect
@@ -90,7 +91,7 @@ def table_name(file_name: str | None) -> str:
     return f"_{name}" if name[0].isdecimal() else name
 
 
-def _text(source: Source, format_: Format, check: Callable[[], None]) -> Inspection:
+def _text(source: Source, format_: Format, check: Check) -> Inspection:
     """Of a delimited file, whose types only its values tell."""
     sample = delimited_sample.look(source, format_, check)
     return Inspection(
@@ -109,7 +110,7 @@ def _text(source: Source, format_: Format, check: Callable[[], None]) -> Inspect
     )
 
 
-def _typed(source: Source, format_: Format, check: Callable[[], None]) -> Inspection:
+def _typed(source: Source, format_: Format, check: Check) -> Inspection:
     """Of a file whose values have types."""
     with closing(open_reader(source, check)) as reader:
         columns = reader.infer(check)
@@ -140,7 +141,7 @@ class _Sample:
     whole: bool = True
 
 
-def _sample(reader: Reader, columns: Sequence[Column], check: Callable[[], None]) -> _Sample:
+def _sample(reader: Reader, columns: Sequence[Column], check: Check) -> _Sample:
     """The first records as rows of those columns."""
     schema = pa.schema([(column.name, ARROW[column.type]) for column in columns])
     sample = _Sample(pa.RecordBatch.from_pylist([], schema), [0] * len(columns))

@@ -15,7 +15,7 @@ import base64
 import binascii
 import re
 from codecs import BOM_UTF8
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing, suppress
 from functools import lru_cache
 from itertools import pairwise
@@ -31,13 +31,13 @@ from pyarrow import compute
 from rescind.domain.rejects import Reason, Reject, shorten
 from rescind.domain.schema import Column, Type
 from rescind.errors import InvalidEncoding, InvalidHeader, InvalidInput, RecordTooLong
+from rescind.pipeline import Check, in_order
 from rescind.readers import compression
 from rescind.readers.casts import Failure
 from rescind.readers.fitting import Given, fit
 from rescind.readers.header import check_names
 from rescind.readers.inference import Holding, Inference
 from rescind.readers.piecewise import PiecewiseReader
-from rescind.readers.pipeline import in_order
 from rescind.readers.reader import InputField, Rows, Source
 from rescind.readers.records import Readable
 from rescind.readers.spelling import Spelling
@@ -100,7 +100,7 @@ class JsonReader(PiecewiseReader[Objects]):
     Raises InvalidInput, InvalidHeader, InvalidEncoding, RecordTooLong.
     """
 
-    def __init__(self, source: Source, cut: Cut, check: Callable[[], None] | None) -> None:
+    def __init__(self, source: Source, cut: Cut, check: Check | None) -> None:
         super().__init__()
         self._source = source
         self._cut = cut
@@ -109,7 +109,7 @@ class JsonReader(PiecewiseReader[Objects]):
             raise InvalidHeader("The file has no object with a name, and so no columns.")
         check_names(self.header)
 
-    def infer(self, check: Callable[[], None]) -> tuple[Column, ...]:
+    def infer(self, check: Check) -> tuple[Column, ...]:
         """See Reader. A string is never a number or a boolean; what is nested makes a column of JSON."""
         self._rows_read = self._bytes_read = 0
         columns = [_Seen() for _ in self.header]
@@ -130,7 +130,7 @@ class JsonReader(PiecewiseReader[Objects]):
         given = [_given(field.column, tokens) for field, tokens in zip(fields, found.columns, strict=True)]
         return len(found.numbers) + len(found.malformed), fit(given, found.numbers, keep, found.malformed)
 
-    def _pieces(self, names: Sequence[str], check: Callable[[], None]) -> Iterator[Objects]:
+    def _pieces(self, names: Sequence[str], check: Check) -> Iterator[Objects]:
         self.whole = True
         with closing(compression.expand(self._source)) as stream:
             for piece in self._cut(_Checked(stream, check), self._source.max_record_bytes):
@@ -141,7 +141,7 @@ class JsonReader(PiecewiseReader[Objects]):
                 yield piece
             self._bytes_read = stream.consumed
 
-    def _names(self, check: Callable[[], None] | None) -> tuple[tuple[str, ...], bool]:
+    def _names(self, check: Check | None) -> tuple[tuple[str, ...], bool]:
         """The names of all objects in the order in which they appear, and whether those are the whole file's."""
         found: dict[str, None] = {}
         records = 0
@@ -160,7 +160,7 @@ def _nothing() -> None:
 class _Checked:
     """A stream that calls `check` before each read: a long record is many reads and no piece yet."""
 
-    def __init__(self, stream: Readable, check: Callable[[], None]) -> None:
+    def __init__(self, stream: Readable, check: Check) -> None:
         self._stream = stream
         self._check = check
 

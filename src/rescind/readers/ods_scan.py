@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from rescind.errors import InvalidInput
-from rescind.readers.workbook_scan import MAX_CELLS, Archive, Attributes, Check, Extent, Handler, Sheet, choose, local
+from rescind.pipeline import Check
+from rescind.readers.workbook_scan import MAX_CELLS, Archive, Attributes, Extent, Handler, Sheet, choose, local
 
 _CONTENT = "content.xml"
 _TABLE = "urn:oasis:names:tc:opendocument:xmlns:table:1.0"

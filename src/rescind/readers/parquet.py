@@ -7,7 +7,7 @@ or, where they are entries of a dictionary, from the longest entry. So many rows
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from typing import Any, BinaryIO
 
@@ -18,6 +18,7 @@ from pyarrow import compute
 
 from rescind.domain.schema import Column
 from rescind.errors import InvalidInput
+from rescind.pipeline import Check
 from rescind.readers.arrow_types import inferred
 from rescind.readers.fitting import ArrowPiece, Given, fit, require_valid
 from rescind.readers.header import check_names
@@ -55,7 +56,7 @@ class ParquetReader(PiecewiseReader[ArrowPiece]):
             self.header = tuple(self._schema.names)  # raises where they are not UTF-8
         check_names(self.header)
 
-    def infer(self, check: Callable[[], None]) -> tuple[Column, ...]:
+    def infer(self, check: Check) -> tuple[Column, ...]:
         """The types that the file declares."""
         return tuple(map(inferred, self._schema))
 
@@ -64,7 +65,7 @@ class ParquetReader(PiecewiseReader[ArrowPiece]):
         given = [Given(field.column, piece.batch.column(field.name)) for field in fields]
         return piece.batch.num_rows, fit(given, np.arange(piece.batch.num_rows) + 1, keep)
 
-    def _pieces(self, names: Sequence[str], check: Callable[[], None]) -> Iterator[ArrowPiece]:
+    def _pieces(self, names: Sequence[str], check: Check) -> Iterator[ArrowPiece]:
         for name in names:
             inferred(self._schema.field(name))  # refuses what is nested
         size = self._source.path.stat().st_size
@@ -83,7 +84,7 @@ class ParquetReader(PiecewiseReader[ArrowPiece]):
         self._bytes_read = size
 
     def _rows_at_a_time(
-        self, opened: pq.ParquetFile, file: BinaryIO, group: int, names: Sequence[str], check: Callable[[], None]
+        self, opened: pq.ParquetFile, file: BinaryIO, group: int, names: Sequence[str], check: Check
     ) -> int:
         """Of one row group. Raises InvalidInput where its pages take more memory than the limit."""
         columns = [column for column in _columns(opened, group, file) if column.name in names]
@@ -144,7 +145,7 @@ class _ColumnPart:
         #: The most bytes that a row takes, on average of a page.
         self.width = 2 * fixed_length if fixed_length else _WIDTHS.get(chunk.physical_type, 0)
 
-    def look(self, check: Callable[[], None]) -> None:
+    def look(self, check: Check) -> None:
         """At the headers of all pages."""
         for number, page in enumerate(pages(self._file, self._start, self._length)):
             if number % _CHECKED_PAGES == _CHECKED_PAGES - 1:

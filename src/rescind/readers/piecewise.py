@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Generic, TypeVar
 
 from rescind.domain.schema import Column
-from rescind.readers.pipeline import in_order
+from rescind.pipeline import Check, in_order
 from rescind.readers.reader import InputField, Rows
 
 P = TypeVar("P")
@@ -23,11 +23,11 @@ class PiecewiseReader(Generic[P]):
         self._rows_read = 0
         self._bytes_read = 0
 
-    def infer(self, check: Callable[[], None]) -> tuple[Column, ...]:
+    def infer(self, check: Check) -> tuple[Column, ...]:
         """See Reader."""
         raise NotImplementedError
 
-    def _pieces(self, names: Sequence[str], check: Callable[[], None]) -> Iterator[P]:
+    def _pieces(self, names: Sequence[str], check: Check) -> Iterator[P]:
         """The file, as far as those fields need it. It also keeps `_bytes_read`."""
         raise NotImplementedError
 
@@ -35,9 +35,7 @@ class PiecewiseReader(Generic[P]):
         """How many records the piece has, and its rows as if the piece were the file. Several threads ask at once."""
         raise NotImplementedError
 
-    def rows(
-        self, fields: Sequence[InputField], check: Callable[[], None], *, keep: int | None = None
-    ) -> Iterator[Rows]:
+    def rows(self, fields: Sequence[InputField], check: Check, *, keep: int | None = None) -> Iterator[Rows]:
         """See Reader."""
         self._rows_read = self._bytes_read = 0
         pieces = self._pieces([field.name for field in fields], check)

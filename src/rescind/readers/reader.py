@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from rescind.domain.rejects import Reject
 from rescind.domain.schema import Column
+from rescind.pipeline import Check
 from rescind.readers.options import NOTHING_SAID, Options
 
 
@@ -85,12 +86,10 @@ class Reader(Protocol):
     header_is_whole: bool
     whole: bool  #: whether the last pass came to the file's end; it does not where a sample is enough
 
-    def infer(self, check: Callable[[], None]) -> tuple[Column, ...]:
+    def infer(self, check: Check) -> tuple[Column, ...]:
         """The header's columns with the narrowest type that holds every value of the whole file."""
 
-    def rows(
-        self, fields: Sequence[InputField], check: Callable[[], None], *, keep: int | None = None
-    ) -> Iterator[Rows]:
+    def rows(self, fields: Sequence[InputField], check: Check, *, keep: int | None = None) -> Iterator[Rows]:
         """All records in the file's order, as those fields, whose columns name and type the batch's.
 
         A field of the header that is not asked for is left out. `keep` is how many rejects are wanted at most of

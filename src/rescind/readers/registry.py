@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from rescind.errors import InputChanged
+from rescind.pipeline import Check
 from rescind.readers.arrow import ArrowReader
 from rescind.readers.delimited import DelimitedReader
 from rescind.readers.detection import detect
@@ -15,8 +16,6 @@ from rescind.readers.options import Format
 from rescind.readers.parquet import ParquetReader
 from rescind.readers.reader import Reader, Source
 from rescind.readers.spreadsheet import SpreadsheetReader
-
-Check = Callable[[], None]
 
 
 def open_reader(source: Source, check: Check | None = None) -> Reader:

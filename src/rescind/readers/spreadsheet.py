@@ -22,15 +22,15 @@ from python_calamine import CalamineError, CalamineSheet, CalamineWorkbook
 from rescind.domain.rejects import Reason
 from rescind.domain.schema import Column, Type
 from rescind.errors import InvalidHeader, InvalidInput
+from rescind.pipeline import Check, in_a_thread
 from rescind.readers import ods_scan, xlsx_scan
 from rescind.readers.casts import Failure
 from rescind.readers.fitting import Given, fit
 from rescind.readers.header import check_names
 from rescind.readers.options import Format
 from rescind.readers.piecewise import PiecewiseReader
-from rescind.readers.pipeline import in_order
 from rescind.readers.reader import InputField, Rows, Source
-from rescind.readers.workbook_scan import Archive, Check
+from rescind.readers.workbook_scan import Archive
 
 Cell = float | str | bool | date | datetime | time | timedelta | int
 
@@ -129,13 +129,13 @@ class SpreadsheetReader(PiecewiseReader[Lines]):
 
     def _sheet(self, check: Check) -> CalamineSheet:
         """The sheet, which is known to be small enough. It is held when this returns: nothing is open."""
-        return next(in_order(iter([self._name]), self._read, check))
+        return in_a_thread(self._read, check)
 
-    def _read(self, name: str) -> CalamineSheet:
+    def _read(self) -> CalamineSheet:
         """Takes seconds."""
         try:
             with closing(CalamineWorkbook.from_path(self._source.path)) as workbook:
-                return workbook.get_sheet_by_name(name)
+                return workbook.get_sheet_by_name(self._name)
         except CalamineError as error:
             raise InvalidInput(f"The workbook cannot be read: {error}.") from error
         except BaseException as error:

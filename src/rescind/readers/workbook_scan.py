@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import zipfile
 import zlib
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 from xml.parsers import expat
 
 from rescind.errors import InvalidInput
+from rescind.pipeline import Check
 
 MIB = 1024 * 1024
 MAX_CELLS = 2_000_000  #: of a sheet, from the first used cell to the last, empty ones included
@@ -29,7 +30,6 @@ _MOST_TOKEN_BYTES = 8 * MIB  #: between two events of the parser, which holds th
 #: What Python's library raises for an archive that is damaged, or made in a way that it does not know.
 ZIP_ERRORS = (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError, ValueError)
 
-Check = Callable[[], None]
 Attributes = dict[str, str]
 
 

@@ -7,11 +7,11 @@ from array import array
 from functools import lru_cache
 
 from rescind.errors import InvalidInput
+from rescind.pipeline import Check
 from rescind.readers.workbook_scan import (
     MAX_TEXT_BYTES,
     Archive,
     Attributes,
-    Check,
     Extent,
     Handler,
     Sheet,

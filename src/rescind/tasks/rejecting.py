@@ -5,13 +5,14 @@ from __future__ import annotations
 import csv
 import io
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Annotated
 
 from pydantic import BeforeValidator, Field
 
 from rescind.domain.rejects import KEPT, Reject
 from rescind.errors import RowsRejected
+from rescind.pipeline import Check
 from rescind.readers.reader import InputField, Reader, Rows
 from rescind.uploads.output_file import OutputFile
 
@@ -81,7 +82,7 @@ class Rejects:
         return RowsRejected(f"Nothing was loaded: {what}; {self._first[0]}.", self._first, self.total)
 
 
-def all_or_none(reader: Reader, fields: Sequence[InputField], check: Callable[[], None]) -> Iterator[Rows]:
+def all_or_none(reader: Reader, fields: Sequence[InputField], check: Check) -> Iterator[Rows]:
     """The file's rows, at most BATCH_ROWS at a time.
 
     Once one is found that does not fit nothing more is yielded; the rest is read for its rejects, and RowsRejected is
@@ -99,9 +100,7 @@ def all_or_none(reader: Reader, fields: Sequence[InputField], check: Callable[[]
         raise RowsRejected(f"Nothing was loaded: {does} not fit; {rejects[0]}.", rejects, rejected)
 
 
-def without_rejects(
-    reader: Reader, fields: Sequence[InputField], rejects: Rejects, check: Callable[[], None]
-) -> Iterator[Rows]:
+def without_rejects(reader: Reader, fields: Sequence[InputField], rejects: Rejects, check: Check) -> Iterator[Rows]:
     """The file's rows that fit; the others go to `rejects`. Raises RowsRejected for too many of these."""
     for rows in reader.rows(fields, check):
         for reject in rows.rejects:

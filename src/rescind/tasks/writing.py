@@ -14,7 +14,7 @@ import pyarrow as pa
 from rescind import failpoints
 from rescind.domain.schema import Table
 from rescind.errors import ConstraintViolated
-from rescind.readers.pipeline import in_order
+from rescind.pipeline import Check, in_order
 from rescind.readers.reader import Rows
 from rescind.targets.ahead import Encoded, EncodesAhead
 from rescind.targets.target import Writer
@@ -157,7 +157,7 @@ class TableWriter:
 
 
 def encoded_ahead(
-    found: Iterator[Rows], writers: Sequence[TableWriter], check: Callable[[], None]
+    found: Iterator[Rows], writers: Sequence[TableWriter], check: Check
 ) -> Generator[tuple[Rows, Sequence[Encoded | None]], None, None]:
     """The rows, each with what every writer has encoded of it: by threads, while those before are being written.
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from rescind import failpoints
 from rescind.errors import OutputStorageFull
+from rescind.pipeline import Check
 from rescind.uploads import disk
 from rescind.uploads.digest import Measure
 
@@ -24,7 +24,7 @@ SYNC_BYTES = 64 * 1024 * 1024
 class OutputFile(io.RawIOBase):
     """A binary file that is written from its beginning to its end, once. `check` is called at each write."""
 
-    def __init__(self, raw: io.FileIO, check: Callable[[], None]) -> None:
+    def __init__(self, raw: io.FileIO, check: Check) -> None:
         super().__init__()
         self._raw = raw
         self._check = check

@@ -24,6 +24,7 @@ from rescind.domain.task import Task
 from rescind.errors import NoOutput, NotCommitted, OutputGone, OutputStorageFull
 from rescind.ledger import tasks
 from rescind.ledger.engine import Ledger
+from rescind.pipeline import Check
 from rescind.uploads import disk
 from rescind.uploads.digest import Measure, pieces
 from rescind.uploads.output_file import OutputFile, nanoseconds
@@ -64,7 +65,7 @@ class OutputStore:
         *,
         filename: str,
         media_type: str,
-        check: Callable[[], None],
+        check: Check,
         made: Callable[[Output], None],
     ) -> Iterator[OutputFile]:
         """A file to write to. When the block ends it is whole, on the disk, and told to `made`; if it raises, gone.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from rescind.errors import (
 )
 from rescind.ledger import uploads
 from rescind.ledger.engine import Ledger, now
+from rescind.pipeline import Check
 from rescind.uploads import disk
 from rescind.uploads.digest import ByteStream, Measure, pieces
 from rescind.uploads.directory import UploadDirectory, checked
@@ -113,7 +114,7 @@ class UploadStore:
         """The file with its bytes."""
         return self._directory.path(upload.id)
 
-    def verify(self, upload: Upload, check: Callable[[], None], read: Measure | None = None) -> None:
+    def verify(self, upload: Upload, check: Check, read: Measure | None = None) -> None:
         """Raise InputChanged unless length and digest of the bytes are those that were received.
 
         `read` is of bytes that were read already; without it they are read now, and `check`, which may raise, is
@@ -135,7 +136,7 @@ class UploadStore:
         if measure.sha256 != upload.sha256:
             raise InputChanged(f"The bytes of upload {upload.id} are not those that were received: SHA-256 differs.")
 
-    def _measured(self, upload: Upload, check: Callable[[], None]) -> Measure:
+    def _measured(self, upload: Upload, check: Check) -> Measure:
         measure = Measure()
         with self.path(upload).open("rb") as file:
             for piece in pieces(file):

@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
 
 _THREADS = 2
 #: Pieces begun and not yet asked for. More would only take memory.
@@ -17,15 +17,18 @@ _END = object()
 P = TypeVar("P")
 R = TypeVar("R")
 
+#: Called now and then while something takes long; raises, and so ends it, where nobody wants it any more.
+Check: TypeAlias = Callable[[], None]
 
-def in_order(pieces: Iterator[P], work: Callable[[P], R], check: Callable[[], None]) -> Generator[R, None, None]:
+
+def in_order(pieces: Iterator[P], work: Callable[[P], R], check: Check) -> Generator[R, None, None]:
     """`work` of each piece. `check` is called for each piece and while one is waited for, and may raise.
 
     What `work` raises is raised when its turn comes, and ends all, as what `pieces` raises does. Whoever leaves before
     the end closes it: no thread is left then, and `pieces` is closed.
     """
     pending: deque[Future[R]] = deque()
-    with closing(_ahead(pieces, check)) as taken, ThreadPoolExecutor(_THREADS, "reader") as pool:
+    with closing(_ahead(pieces, check)) as taken, ThreadPoolExecutor(_THREADS, "work") as pool:
         try:
             for piece in taken:
                 check()
@@ -39,7 +42,13 @@ def in_order(pieces: Iterator[P], work: Callable[[P], R], check: Callable[[], No
                 future.cancel()
 
 
-def _ahead(items: Iterator[P], check: Callable[[], None]) -> Generator[P, None, None]:
+def in_a_thread(work: Callable[[], R], check: Check) -> R:
+    """What one call returns. `check` is called while it is waited for, and may raise: when the call has ended."""
+    with ThreadPoolExecutor(1, "work") as pool:
+        return _result(pool.submit(work), check)
+
+
+def _ahead(items: Iterator[P], check: Check) -> Generator[P, None, None]:
     """The same, made by a thread: whoever asks for them has something better to do, as to feed a database.
 
     All of `items` runs in that thread, its end too: some libraries' objects are bound to the one that made them.
@@ -58,7 +67,7 @@ def _ahead(items: Iterator[P], check: Callable[[], None]) -> Generator[P, None, 
                 pool.submit(items.close).result()
 
 
-def _result(future: Future[R], check: Callable[[], None]) -> R:
+def _result(future: Future[R], check: Check) -> R:
     while True:
         check()
         try:

@@ -10,7 +10,7 @@ import pytest
 from tests.support.waiting import until
 
 from rescind.errors import Stopped
-from rescind.readers.pipeline import in_order
+from rescind.pipeline import in_a_thread, in_order
 
 MOST_AHEAD = 8  #: what is made, worked on or waiting: a few
 
@@ -127,3 +127,23 @@ def test_it_can_be_stopped_while_something_takes_long(slow: str) -> None:
 
 def test_pieces_need_not_be_a_generator() -> None:
     assert list(in_order(iter([1, 2]), double, never)) == [2, 4]
+
+
+def test_one_call_is_made_by_a_thread_and_can_be_stopped_while_it_takes_long() -> None:
+    assert in_a_thread(lambda: threading.current_thread().name, never) != threading.current_thread().name
+    with pytest.raises(ZeroDivisionError):
+        in_a_thread(lambda: 1 // 0, never)
+
+    asked, go_on = threading.Event(), threading.Event()
+
+    def work() -> None:
+        asked.set()
+        go_on.wait(30)
+
+    def check() -> None:
+        if asked.is_set():
+            go_on.set()  # what has begun ends before it is left
+            raise Stopped("A stop was asked for.")
+
+    with pytest.raises(Stopped):
+        in_a_thread(work, check)
