@@ -19,7 +19,7 @@ from rescind.settings import Settings
 from rescind.targets import marker
 from rescind.targets.mysql import preflight
 from rescind.tasks.load import How
-from rescind.tasks.matching import Fields
+from rescind.tasks.matching import Naming
 
 DOCS = Path(__file__).parents[2] / "docs"
 
@@ -114,7 +114,7 @@ PARTS: dict[str, tuple[Path, Callable[[], str]]] = {
     "settings": (DOCS / "settings.md", settings_table),
     "formats": (DOCS / "loading.md", formats_table),
     "reading-options": (DOCS / "loading.md", partial(options_table, Options)),
-    "mapping-options": (DOCS / "loading.md", partial(options_table, Fields)),
+    "mapping-options": (DOCS / "loading.md", partial(options_table, Naming)),
     "writing-options": (DOCS / "loading.md", partial(options_table, How)),
     "marker-mysql": (DOCS / "operating.md", marker_mysql),
     "marker-postgresql": (DOCS / "operating.md", marker_postgresql),

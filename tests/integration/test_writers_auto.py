@@ -11,7 +11,7 @@ import pytest
 from tests.support.databases import run
 from tests.support.surface import Surface, document, real_surface
 
-from rescind.tasks import spreading
+from rescind.tasks import auto_writers
 
 ROWS = 150_000  #: more than are read at a time, so that two branches get some
 NAMES = b"name\n" + b"".join(b"n%d\n" % n for n in range(ROWS))
@@ -32,7 +32,7 @@ def urls(tmp_path: Path, postgresql_url: str, mariadb_url: str) -> dict[str, str
 @pytest.fixture
 def s(tmp_path: Path, urls: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Surface]:
     """Each has an empty table with a key that it counts. A megabyte is a large file, and the machine has two cores."""
-    monkeypatch.setattr(spreading, "PAYS_FROM_BYTES", 1024**2)
+    monkeypatch.setattr(auto_writers, "PAYS_FROM_BYTES", 1024**2)
     monkeypatch.setattr(os, "sched_getaffinity", lambda process: {0, 1})
     with real_surface(tmp_path / "home", **urls) as made:
         for name, url in urls.items():
@@ -100,7 +100,7 @@ def test_the_same_request_again_is_the_same_task(s: Surface, monkeypatch: pytest
     """Whatever the rule says by then."""
     sent = {"data": NAMES, "content_type": "text/csv", "headers": {"Idempotency-Key": "k"}}
     first = document(s.call("POST", "/v1/tables/items/rows?writers=auto", **sent))
-    monkeypatch.setattr(spreading, "PAYS_FROM_BYTES", 1024**3)
+    monkeypatch.setattr(auto_writers, "PAYS_FROM_BYTES", 1024**3)
     second = document(s.call("POST", "/v1/tables/items/rows?writers=auto", **sent))
     assert (second["id"], second["args"]["writers"]) == (first["id"], 2)
 
@@ -109,7 +109,7 @@ def test_a_retry_has_the_number_of_the_first(s: Surface, monkeypatch: pytest.Mon
     task_id = s.accepted("writers=auto", content=NAMES)
     s.call("POST", f"/v1/tasks/{task_id}/stop")
     s.sweep()
-    monkeypatch.setattr(spreading, "PAYS_FROM_BYTES", 1024**3)
+    monkeypatch.setattr(auto_writers, "PAYS_FROM_BYTES", 1024**3)
     again = document(s.call("POST", f"/v1/tasks/{task_id}/retry"))
     assert again["args"]["writers"] == 2
     assert len(branches(ended(s, again["id"]))) == 2

@@ -14,8 +14,8 @@ from rescind.domain.upload import Upload
 from rescind.errors import InvalidArguments, MissingColumn, TargetBusy, TargetUnavailable, UnknownTable
 from rescind.readers.registry import open_reader
 from rescind.targets.capabilities import Capabilities, Grade
-from rescind.tasks import export, load, spreading
-from rescind.tasks.matching import agreed, expect_columns, fields, match
+from rescind.tasks import auto_writers, export, load
+from rescind.tasks.matching import agreed, columns_of_fields, expect_columns, match
 from rescind.tasks.transactional import AUTO
 
 
@@ -28,7 +28,7 @@ def check_at_once(name: str, args: dict[str, Any], wanted: Wanted) -> dict[str, 
     checked = definition.check(args)
     targets = check_commit(definition, checked, wanted)
     if name == "load":
-        checked = settled(checked, services().uploads.get(checked["upload"]), targets)
+        checked = with_writers_chosen(checked, services().uploads.get(checked["upload"]), targets)
     elif name == "export":
         check_export(checked, targets)
     elif name == "clear":
@@ -91,7 +91,7 @@ def check_export(args: dict[str, Any], targets: Sequence[str]) -> None:
         table.only(args["columns"])
 
 
-def settled(args: dict[str, Any], upload: Upload, targets: Sequence[str]) -> dict[str, Any]:
+def with_writers_chosen(args: dict[str, Any], upload: Upload, targets: Sequence[str]) -> dict[str, Any]:
     """The checked arguments of a load, with a number of writers where that was left open. Raises as `check_load`."""
     filled = check_load(args, upload, targets)
     if args["writers"] != AUTO:
@@ -101,7 +101,7 @@ def settled(args: dict[str, Any], upload: Upload, targets: Sequence[str]) -> dic
         return services().look(target, lambda found: found.capabilities()), services().table(args["table"], target)
 
     how, cores = load.load.given(args)["how"], len(os.sched_getaffinity(0))
-    return load.load.decided(args, spreading.writers(how, targets, upload.length, cores, filled, ask))
+    return load.load.with_writers(args, auto_writers.writers(how, targets, upload.length, cores, filled, ask))
 
 
 def check_load(args: dict[str, Any], upload: Upload, targets: Sequence[str]) -> frozenset[str] | None:
@@ -117,7 +117,7 @@ def check_load(args: dict[str, Any], upload: Upload, targets: Sequence[str]) -> 
     with closing(open_reader(services().source(upload, reading))) as reader:
         if not reader.header_is_whole and (said.columns or said.ignore):
             return None  # the attempt reads on
-        found = fields(reader.header, said, named=reading.header)
+        found = columns_of_fields(reader.header, said, named=reading.header)
         try:
             matched = {target: match(found, table) for target, table in tables.items()}
             for target, table in tables.items():

@@ -9,7 +9,7 @@ from flask import Response, request
 from pydantic import Field, WithJsonSchema, WrapValidator
 
 from rescind.api import answers, schemas
-from rescind.api.checks import check_tables, settled
+from rescind.api.checks import check_tables, with_writers_chosen
 from rescind.api.idempotency import HEADER, request_key
 from rescind.api.openapi import problems
 from rescind.api.query import REPEATED, Flag, Number, takes
@@ -20,7 +20,7 @@ from rescind.api.terms import TermsQuery, Wanted, check_commit
 from rescind.domain.upload import Upload
 from rescind.readers.options import Options
 from rescind.tasks.load import MOST_WRITERS, WRITERS, How, in_one_message
-from rescind.tasks.matching import Fields, Indexes, Names
+from rescind.tasks.matching import Indexes, Names, Naming
 
 Listed = Annotated[Names, WithJsonSchema({"type": "string"})]
 Indexed = Annotated[Indexes, WithJsonSchema({"type": "array", "items": {"type": "string"}})]
@@ -30,20 +30,20 @@ Writers = Annotated[Annotated[Number, Field(ge=1, le=MOST_WRITERS)] | Literal["a
 blueprint = APIBlueprint("loads", __name__, url_prefix="/v1/tables", tag="Rows")
 
 
-class LoadQuery(TermsQuery, ReadingQuery, How, Fields):
+class LoadQuery(TermsQuery, ReadingQuery, How, Naming):
     """How to load. Lists of names are separated by commas; `index` may be given once for each index."""
 
     create: Flag = Field(False, description=How.model_fields["create"].description)
     count: Flag = Field(False, description=How.model_fields["count"].description)
-    columns: Listed | None = Field(None, description=Fields.model_fields["columns"].description)
+    columns: Listed | None = Field(None, description=Naming.model_fields["columns"].description)
     key: Listed | None = Field(None, description=How.model_fields["key"].description)
     index: Annotated[Indexed | None, REPEATED] = Field(None, description=How.model_fields["index"].description)
-    ignore: Listed | None = Field(None, description=Fields.model_fields["ignore"].description)
+    ignore: Listed | None = Field(None, description=Naming.model_fields["ignore"].description)
     writers: Writers = Field(1, description=WRITERS)
 
     def args(self, table: str, upload: str) -> dict[str, Any]:
         """The task's arguments: those that were chosen."""
-        said = {*How.model_fields, *Fields.model_fields, *Options.model_fields, "writers"}
+        said = {*How.model_fields, *Naming.model_fields, *Options.model_fields, "writers"}
         return {"table": table, "upload": upload} | self.model_dump(mode="json", include=said, exclude_defaults=True)
 
 
@@ -81,5 +81,5 @@ def _submit(table: str, query: LoadQuery, wanted: Wanted, upload: Upload) -> tup
     if first is not None:
         return first, False
     args = services().registry["load"].check(query.args(table, upload.id))
-    args = settled(args, upload, _targets(table, upload.id, query, wanted))
+    args = with_writers_chosen(args, upload, _targets(table, upload.id, query, wanted))
     return submission.submit("load", args, targets=wanted.targets, terms=wanted.terms, upload=upload, key=key)

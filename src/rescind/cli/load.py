@@ -25,7 +25,7 @@ from rescind.cli.tasks import HERE, USUAL, started
 from rescind.readers.media import by_name, media_type, without_compression
 from rescind.readers.options import Format
 from rescind.tasks.load import WRITERS, How, Mode, OnError
-from rescind.tasks.matching import Fields
+from rescind.tasks.matching import Naming
 
 PIECE_BYTES = 1024**2
 #: Compressions that HTTP has a name for, by a file's first bytes; the others are told by the content alone.
@@ -47,8 +47,8 @@ class Writing:
     index: Annotated[list[str] | None, Parameter(help=help_of(How, "index"), negative=(), consume_multiple=False)] = (
         None
     )
-    columns: Annotated[str | None, Parameter(help=help_of(Fields, "columns"))] = None
-    ignore: Annotated[str | None, Parameter(help=help_of(Fields, "ignore"))] = None
+    columns: Annotated[str | None, Parameter(help=help_of(Naming, "columns"))] = None
+    ignore: Annotated[str | None, Parameter(help=help_of(Naming, "ignore"))] = None
     on_error: Annotated[OnError | None, Parameter(help=help_of(How, "on_error"))] = None
     max_rejects: Annotated[str | None, Parameter(help=help_of(How, "max_rejects"))] = None
     writers: Annotated[int | Literal["auto"] | None, Parameter(help=WRITERS)] = None

@@ -33,7 +33,7 @@ Encode = Callable[[OutputFile, Table, Iterable[pa.RecordBatch]], None]
 
 
 @dataclass(frozen=True)
-class Format:
+class OutputFormat:
     """How a file of the format is called, and how it is written."""
 
     ending: str
@@ -127,8 +127,8 @@ def _pieces(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         yield from (batch.slice(first, ROWS_PER_PIECE) for first in range(0, batch.num_rows, ROWS_PER_PIECE))
 
 
-FORMATS: dict[str, Format] = {
-    "csv": Format("csv", "text/csv; charset=utf-8; header=present", _csv),
-    "ndjson": Format("ndjson", "application/x-ndjson", _ndjson),
-    "parquet": Format("parquet", "application/vnd.apache.parquet", _parquet),
+FORMATS: dict[str, OutputFormat] = {
+    "csv": OutputFormat("csv", "text/csv; charset=utf-8; header=present", _csv),
+    "ndjson": OutputFormat("ndjson", "application/x-ndjson", _ndjson),
+    "parquet": OutputFormat("parquet", "application/vnd.apache.parquet", _parquet),
 }

@@ -26,7 +26,7 @@ from rescind.readers.options import NOTHING_SAID, Options
 from rescind.readers.reader import InputField, Reader, Rows
 from rescind.targets import keys
 from rescind.tasks import rejecting
-from rescind.tasks.matching import AS_NAMED, Fields, Indexes, Names, agreed, fields, made, match
+from rescind.tasks.matching import AS_NAMED, Indexes, Names, Naming, agreed, columns_of_fields, match, new_table
 from rescind.tasks.rejecting import MostRejects, Rejects, all_or_none, without_rejects
 from rescind.tasks.transaction import Transaction
 from rescind.tasks.transactional import AUTO, Spread, UploadId, Writers, transactional
@@ -100,7 +100,7 @@ def load(
     how: Annotated[How, Spread] = USUAL,
     writers: HowManyWriters = ONE_WRITER,
     reading: Annotated[Options, Spread] = NOTHING_SAID,
-    said: Annotated[Fields, Spread] = AS_NAMED,
+    said: Annotated[Naming, Spread] = AS_NAMED,
 ) -> dict[str, str]:
     """Put the rows of an uploaded file into a table; a bad row takes all back, unless bad rows are to be left out.
 
@@ -110,7 +110,7 @@ def load(
     check(how, writers, tx.targets)
     with tx.upload(upload, reading) as reader:
         tx.progress(phase="checking")
-        found = fields(reader.header, said, named=reading.header)
+        found = columns_of_fields(reader.header, said, named=reading.header)
         tables, missing = _tables(tx, reader, table, found, how)
         matched = agreed({target: match(found, into) for target, into in tables.items()})
         failpoints.hit("load.checked")
@@ -238,7 +238,7 @@ def _tables(
                 raise missing_table(name, target, tx.targets) from error
             missing.append(target)
     if missing:
-        new = made(name, reader.infer(tx.check), found, how.key or (), how.index or ())
+        new = new_table(name, reader.infer(tx.check), found, how.key or (), how.index or ())
         tables |= dict.fromkeys(missing, new)
     return {target: tables[target] for target in tx.targets}, missing
 

@@ -42,8 +42,8 @@ Indexes = Annotated[
 ]
 
 
-class Fields(BaseModel):
-    """What is said of a file's fields."""
+class Naming(BaseModel):
+    """What is said of the names in a file: which column each field is for."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -57,10 +57,10 @@ class Fields(BaseModel):
     )
 
 
-AS_NAMED = Fields()
+AS_NAMED = Naming()
 
 
-def fields(header: Sequence[str], said: Fields, *, named: bool) -> dict[str, str]:
+def columns_of_fields(header: Sequence[str], said: Naming, *, named: bool) -> dict[str, str]:
     """The column's name for each field that is not ignored, in the file's order. `named`: the file has a header.
 
     Raises InvalidArguments for a field that the file lacks, UnknownColumn where two fields are for one column.
@@ -117,7 +117,7 @@ def agreed(matched: Mapping[str, tuple[InputField, ...]]) -> tuple[InputField, .
     return wanted
 
 
-def made(
+def new_table(
     name: str,
     columns: Sequence[Column],
     found: Mapping[str, str],

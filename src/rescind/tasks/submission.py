@@ -65,7 +65,7 @@ class Submission:
         the request: its row is written with the task's. Raises UnknownTask, InvalidArguments, UnknownUpload, KeyReused.
         """
         definition = self._registry[name]
-        checked = definition.decided(definition.check(args))
+        checked = definition.with_writers(definition.check(args))
         branches = definition.branches(checked, targets)
         kept = checked.get(definition.upload_argument) if definition.upload_argument else None
 

@@ -81,11 +81,10 @@ class TaskDefinition:
         chosen = self.targets if targets is None else tuple(targets)
         if not chosen or len(set(chosen)) != len(chosen):
             raise InvalidArguments("A task has at least one target, and names none twice.")
-        decided = self.decided(args)
-        writers = decided[self.writers_argument] if self.writers_argument else 1
+        writers = self.with_writers(args)[self.writers_argument] if self.writers_argument else 1
         return tuple(name for name in chosen for _ in range(writers))
 
-    def decided(self, args: dict[str, Any], writers: int = 1) -> dict[str, Any]:
+    def with_writers(self, args: dict[str, Any], writers: int = 1) -> dict[str, Any]:
         """Checked arguments with that number of branches where they leave it open: a retry must have the same ones."""
         name = self.writers_argument
         return args | {name: writers} if name and args[name] == AUTO else args

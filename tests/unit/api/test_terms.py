@@ -11,7 +11,7 @@ import pytest
 from tests.support.surface import FILE, ITEMS, NAMES, Surface, document, surface
 
 from rescind.domain.states import State
-from rescind.tasks import spreading
+from rescind.tasks import auto_writers
 from rescind.tasks.submission import Submission
 from rescind.testing.memory import MemoryTarget
 
@@ -162,7 +162,7 @@ def test_a_target_with_several_branches_is_named_once(s: Surface) -> None:
 
 
 def test_the_number_of_writers_is_left_open(s: Surface, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(spreading, "PAYS_FROM_BYTES", 1)
+    monkeypatch.setattr(auto_writers, "PAYS_FROM_BYTES", 1)
     monkeypatch.setattr(os, "sched_getaffinity", lambda process: {0, 1})
     s.load("create=true", table="names", content=b"name\nx\n")
     s.work()
@@ -172,7 +172,7 @@ def test_the_number_of_writers_is_left_open(s: Surface, monkeypatch: pytest.Monk
 
 
 def test_a_target_that_is_away_gets_one_writer(s: Surface, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(spreading, "PAYS_FROM_BYTES", 1)
+    monkeypatch.setattr(auto_writers, "PAYS_FROM_BYTES", 1)
     monkeypatch.setattr(os, "sched_getaffinity", lambda process: {0, 1})
     s.replace("default", MemoryTarget("default", "/nowhere/socket"))
     assert s.task(s.accepted("writers=auto"))["args"]["writers"] == 1

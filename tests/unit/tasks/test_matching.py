@@ -8,7 +8,7 @@ import pytest
 
 from rescind.domain.schema import Column, Table, Type
 from rescind.errors import InvalidArguments, MissingColumn, UnknownColumn
-from rescind.tasks.matching import AS_NAMED, Fields, agreed, fields, made, match
+from rescind.tasks.matching import AS_NAMED, Naming, agreed, columns_of_fields, match, new_table
 
 TABLE = Table(
     "t",
@@ -22,8 +22,8 @@ TABLE = Table(
 )
 
 
-def matched(header: Sequence[str], said: Fields = AS_NAMED, *, with_header: bool = True) -> list[tuple[str, str]]:
-    found = fields(header, said, named=with_header)
+def matched(header: Sequence[str], said: Naming = AS_NAMED, *, with_header: bool = True) -> list[tuple[str, str]]:
+    found = columns_of_fields(header, said, named=with_header)
     return [(field, column.name) for field, column in match(found, TABLE)]
 
 
@@ -58,7 +58,7 @@ def test_a_computed_column_cannot_be_loaded() -> None:
 
 
 def test_a_field_can_have_another_name_than_its_column() -> None:
-    said = Fields(columns=("Full name:name", "note"))
+    said = Naming(columns=("Full name:name", "note"))
     assert matched(["Full name", "note", "id"], said) == [("Full name", "name"), ("note", "note"), ("id", "id")]
 
 
@@ -73,30 +73,30 @@ def test_a_field_can_have_another_name_than_its_column() -> None:
 def test_a_colon_may_be_part_of_a_fields_name(header: list[str], entry: str, found: tuple[str, str] | None) -> None:
     if found is None:
         with pytest.raises(UnknownColumn):
-            matched(header, Fields(columns=(entry,)))
+            matched(header, Naming(columns=(entry,)))
     else:
-        assert matched(header, Fields(columns=(entry,))) == [found]
+        assert matched(header, Naming(columns=(entry,))) == [found]
 
 
 def test_a_field_may_be_ignored() -> None:
-    assert matched(["name", "junk"], Fields(ignore=("junk",))) == [("name", "name")]
+    assert matched(["name", "junk"], Naming(ignore=("junk",))) == [("name", "name")]
 
 
 @pytest.mark.parametrize(
-    ("said", "parameter"), [(Fields(columns=("x:name",)), "columns"), (Fields(ignore=("x",)), "ignore")]
+    ("said", "parameter"), [(Naming(columns=("x:name",)), "columns"), (Naming(ignore=("x",)), "ignore")]
 )
-def test_a_field_that_the_file_lacks_is_named_with_those_it_has(said: Fields, parameter: str) -> None:
+def test_a_field_that_the_file_lacks_is_named_with_those_it_has(said: Naming, parameter: str) -> None:
     with pytest.raises(InvalidArguments, match=rf"^{parameter}: the file has no field 'x'; it has 'name', 'note'\.$"):
         matched(["name", "note"], said)
 
 
 def test_two_fields_cannot_be_for_one_column() -> None:
     with pytest.raises(UnknownColumn, match="for column 'name'"):
-        matched(["name", "b"], Fields(columns=("b:name",)))
+        matched(["name", "b"], Naming(columns=("b:name",)))
 
 
 def test_without_a_header_columns_are_named_by_position() -> None:
-    said = Fields(columns=("name", "id"), ignore=("column2",))
+    said = Naming(columns=("name", "id"), ignore=("column2",))
     assert matched(["column1", "column2", "column3"], said, with_header=False) == [
         ("column1", "name"),
         ("column3", "id"),
@@ -105,20 +105,20 @@ def test_without_a_header_columns_are_named_by_position() -> None:
 
 def test_as_many_columns_are_named_as_there_are_fields() -> None:
     with pytest.raises(InvalidArguments, match="names 1 columns, and the file has 2"):
-        matched(["column1", "column2"], Fields(columns=("name",)), with_header=False)
+        matched(["column1", "column2"], Naming(columns=("name",)), with_header=False)
 
 
 def test_a_new_tables_columns_are_called_as_wanted_and_lack_what_is_ignored() -> None:
     inferred = [Column("A", Type.integer, ""), Column("B", Type.text, ""), Column("C", Type.date, "")]
-    found = fields(["A", "B", "C"], Fields(columns=("A:a",), ignore=("B",)), named=True)
-    table = made("t", inferred, found)
+    found = columns_of_fields(["A", "B", "C"], Naming(columns=("A:a",), ignore=("B",)), named=True)
+    table = new_table("t", inferred, found)
     assert [(c.name, c.type) for c in table.columns] == [("a", Type.integer), ("C", Type.date)]
     assert (table.key, table.unique) == ((), ())
 
 
 def test_a_new_tables_key_has_its_order_and_no_nulls() -> None:
     inferred = [Column("a", Type.integer, ""), Column("b", Type.text, ""), Column("c", Type.date, "")]
-    table = made("t", inferred, {"a": "a", "b": "B", "c": "c"}, ["c", "B"])
+    table = new_table("t", inferred, {"a": "a", "b": "B", "c": "c"}, ["c", "B"])
     assert [column.name for column in table.key] == ["c", "B"]
     assert [column.nullable for column in table.columns] == [True, False, False]
     assert table.unique == (("c", "B"),)
@@ -126,7 +126,7 @@ def test_a_new_tables_key_has_its_order_and_no_nulls() -> None:
 
 def test_a_new_tables_key_is_among_its_columns() -> None:
     with pytest.raises(InvalidArguments, match=r"^key: the table to be made has no column 'x'"):
-        made("t", [Column("a", Type.integer, "")], {"a": "a"}, ["x"])
+        new_table("t", [Column("a", Type.integer, "")], {"a": "a"}, ["x"])
 
 
 def test_targets_whose_types_differ_are_named() -> None:

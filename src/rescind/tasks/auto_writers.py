@@ -1,6 +1,6 @@
 """Over how many branches the rows of a load go where its request leaves that open (`writers=auto`).
 
-It is decided once, when the task is accepted: its branches are registered data, and a retry has the same ones.
+The number is chosen once, when the task is accepted: its branches are registered data, and a retry has the same ones.
 """
 
 from __future__ import annotations

@@ -13,8 +13,8 @@ from rescind.errors import InvalidArguments, TargetBusy, TargetUnavailable, Unkn
 from rescind.targets.capabilities import Ability, Capabilities, Grade
 from rescind.targets.postgresql import card
 from rescind.targets.postgresql.preflight import Facts
+from rescind.tasks.auto_writers import PAYS_FROM_BYTES, writers
 from rescind.tasks.load import USUAL, How, load
-from rescind.tasks.spreading import PAYS_FROM_BYTES, writers
 
 GIVEN = {"table": "items", "upload": "1"}
 ID = Column("id", Type.integer, "", has_default=True, key=1)
@@ -111,10 +111,10 @@ def test_one_is_what_is_meant_where_nothing_is_said() -> None:
     assert load.check(GIVEN)["writers"] == 1
 
 
-def test_what_is_decided_is_in_the_arguments_and_the_branches() -> None:
+def test_what_is_chosen_is_in_the_arguments_and_the_branches() -> None:
     open_yet = load.check(GIVEN | {"writers": "auto"})
     assert load.branches(open_yet, None) == ("default",)
-    decided = load.decided(open_yet, 2)
-    assert decided == open_yet | {"writers": 2}
-    assert load.branches(decided, ("archive",)) == ("archive", "archive")
-    assert load.decided(decided, 3) == decided
+    chosen = load.with_writers(open_yet, 2)
+    assert chosen == open_yet | {"writers": 2}
+    assert load.branches(chosen, ("archive",)) == ("archive", "archive")
+    assert load.with_writers(chosen, 3) == chosen
