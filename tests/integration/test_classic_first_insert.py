@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.integration.test_several_databases import run
+from tests.support.databases import run
 from tests.support.ledgers import SERVERS
 from tests.support.surface import Surface, document, real_surface
 

@@ -5,19 +5,17 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, create_engine
+from tests.support.databases import engine, run
 from tests.support.surface import Surface, document, real_surface, surface
 from tests.support.waiting import until
 
 from rescind import failpoints
 from rescind.domain.states import State
 from rescind.ledger.engine import now
-from rescind.urls import database_url
 
 #: Columns of every type, and rows that a careless format would change.
 POSTGRESQL = (
@@ -67,21 +65,6 @@ LOCKED = {
     "postgresql": ("LOCK TABLE source IN ACCESS EXCLUSIVE MODE", "pg_stat_activity WHERE wait_event_type = 'Lock'"),
     "mariadb": ("LOCK TABLES source WRITE", "information_schema.processlist WHERE state LIKE 'Waiting for table%'"),
 }
-
-
-@contextmanager
-def engine(url: str) -> Iterator[Engine]:
-    made = create_engine(database_url(url))
-    try:
-        yield made
-    finally:
-        made.dispose()
-
-
-def run(url: str, *statements: str) -> None:
-    with engine(url) as made, made.begin() as connection:
-        for statement in statements:
-            connection.exec_driver_sql(statement.replace("%", "%%"))
 
 
 @pytest.fixture(params=list(SERVERS))

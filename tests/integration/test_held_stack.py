@@ -9,7 +9,8 @@ from typing import Any
 
 import psutil
 import pytest
-from tests.integration.test_several_databases import TABLE, run
+from tests.integration.test_several_databases import TABLE
+from tests.support.databases import run
 from tests.support.stack import command, environment, up
 from tests.support.surface import FILE
 

@@ -10,28 +10,18 @@ from typing import Any
 
 import pytest
 from tests.support.databases import run
-from tests.support.surface import Surface, document, real_surface
+from tests.support.items import OLD, items, with_items
+from tests.support.surface import Surface, document
 
 from rescind import failpoints
 from rescind.domain.states import State
 from rescind.tasks import rejecting
 
-TABLE = "CREATE TABLE items (id INTEGER PRIMARY KEY, name VARCHAR(20) NOT NULL)"
-OLD = [(1, "pen"), (2, "ink")]
-
 
 @pytest.fixture
 def s(tmp_path: Path, url: str) -> Iterator[Surface]:
-    with real_surface(tmp_path / "home", default=url) as made:
-        run(url, TABLE)
-        for number, name in OLD:
-            run(url, f"INSERT INTO items VALUES ({number}, '{name}')")
+    with with_items(tmp_path / "home", url) as made:
         yield made
-        assert made.prepared() == []
-
-
-def items(url: str) -> list[Any]:
-    return run(url, "SELECT id, name FROM items ORDER BY id")
 
 
 def ended(s: Surface, query: str, content: bytes) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 from sqlalchemy import Connection, text
-from tests.integration.test_several_databases import engine, run
+from tests.support.databases import engine, run
 from tests.support.surface import ITEMS, Surface, real_surface
 from tests.support.waiting import until
 

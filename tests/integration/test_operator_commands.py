@@ -13,7 +13,8 @@ from typing import Any
 import psycopg
 import pytest
 from sqlalchemy import delete
-from tests.integration.test_several_databases import TABLE, run
+from tests.integration.test_several_databases import TABLE
+from tests.support.databases import run
 from tests.support.ledgers import SERVERS
 from tests.support.surface import Surface, real_surface
 

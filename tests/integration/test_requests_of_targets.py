@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import text
-from tests.integration.test_several_databases import TABLE, engine, run
+from tests.integration.test_several_databases import TABLE
+from tests.support.databases import engine, run
 from tests.support.ledgers import SERVERS
 from tests.support.surface import Surface, document, real_surface
 

@@ -3,36 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Engine, create_engine, text
+from tests.support.databases import run
 from tests.support.surface import FILE, Surface, document, real_surface
 from tests.support.waiting import until
 
 from rescind import failpoints
 from rescind.domain.states import State
-from rescind.urls import database_url
 
 TABLE = "CREATE TABLE items (id INTEGER PRIMARY KEY, name VARCHAR(20))"
 BOTH = "targets=default,archive"
 MANY = b"id,name\n" + b"".join(b"%d,n%d\n" % (n, n) for n in range(150_000))
-
-
-@contextmanager
-def engine(url: str) -> Iterator[Engine]:
-    made = create_engine(database_url(url))
-    try:
-        yield made
-    finally:
-        made.dispose()
-
-
-def run(url: str, *statements: str) -> None:
-    with engine(url) as made, made.begin() as connection:
-        for statement in statements:
-            connection.execute(text(statement))
 
 
 @pytest.fixture

@@ -5,18 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
-from tests.support.databases import run
-from tests.support.surface import Surface, document, real_surface
+from tests.support.items import OLD, items, with_items
+from tests.support.surface import Surface, document
 
 from rescind import failpoints
 from rescind.domain.states import State
 from rescind.ledger.engine import now
-
-TABLE = "CREATE TABLE items (id INTEGER PRIMARY KEY, name VARCHAR(20) NOT NULL)"
-OLD = [(1, "pen"), (2, "ink")]
 
 #: By what has happened so far, points of an attempt before its decision, which every mode passes.
 BEFORE = {
@@ -72,17 +68,8 @@ def mode(request: pytest.FixtureRequest) -> Mode:
 
 @pytest.fixture
 def s(tmp_path: Path, url: str) -> Iterator[Surface]:
-    """With the rows OLD in `items`; in the end nothing is prepared."""
-    with real_surface(tmp_path / "home", default=url) as made:
-        run(url, TABLE)
-        for number, name in OLD:
-            run(url, f"INSERT INTO items VALUES ({number}, '{name}')")
+    with with_items(tmp_path / "home", url) as made:
         yield made
-        assert made.prepared() == []
-
-
-def items(url: str) -> list[Any]:
-    return run(url, "SELECT id, name FROM items ORDER BY id")
 
 
 def submitted(s: Surface, mode: Mode, **terms: str) -> str:
