@@ -43,6 +43,8 @@ _SECRETS = {
 #: Variables that are no settings: the command line's, and those that arm failpoints.
 _OTHER_VARIABLES = {"URL", "FAILPOINTS", "FAILPOINTS_ONCE"}
 
+TwoPhase = Literal["auto", "never"]
+
 
 class Settings(BaseSettings):
     """All settings; each field's text is its documentation."""
@@ -76,7 +78,7 @@ class Settings(BaseSettings):
     broker_queue: Literal["classic", "quorum"] = Field(
         "classic", description="Type of the broker's queue; quorum is for a RabbitMQ of several nodes."
     )
-    two_phase: Literal["auto", "never"] = Field(
+    two_phase: TwoPhase = Field(
         "auto",
         description="Commit on MySQL and MariaDB: two-phase where it can be, or `never`. With `never` such a target "
         "has no two-phase commit at all: of several databases only one may be such, and `writers` and held commits "

@@ -50,7 +50,7 @@ class TestMariaDB(Conformance):
 class TestMariaDBWithoutTwoPhase(TestMariaDB):
     @pytest.fixture
     def connect(self, url: str) -> Connect:
-        return partial(MySQLTarget, "default", database_url(url), "never")
+        return partial(MySQLTarget, "default", database_url(url), False)
 
 
 class TestMariaDBWithoutLoadData(TestMariaDB):

@@ -13,7 +13,7 @@ from rescind.domain.schema import Table, expect_plain, hidden, no_table
 from rescind.domain.upload import Upload
 from rescind.errors import InvalidArguments, MissingColumn, TargetBusy, TargetUnavailable, UnknownTable
 from rescind.readers.registry import open_reader
-from rescind.targets.capabilities import Capabilities, Grade
+from rescind.targets.capabilities import Capabilities
 from rescind.tasks import auto_writers, export, load
 from rescind.tasks.matching import agreed, columns_of_fields, expect_columns, match
 from rescind.tasks.transactional import AUTO
@@ -75,7 +75,7 @@ def check_seen(writers: int | str, targets: Sequence[str]) -> None:
     for target in targets:
         with suppress(TargetUnavailable, TargetBusy):
             card = services().look(target, lambda found: found.capabilities())
-            load.expect_seen(writers, inside=card.transactional_ddl.grade is Grade.full)
+            load.expect_seen(writers, inside=card.makes_tables_inside)
 
 
 def refuse_hidden(name: str) -> None:

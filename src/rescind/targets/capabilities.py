@@ -55,5 +55,10 @@ class Capabilities:
     warnings: tuple[str, ...] = ()  #: what else to know: size limits, replication, proxies, rights
     longest_name: NameLimit | None = None
 
+    @property
+    def makes_tables_inside(self) -> bool:
+        """Whether DDL is part of the transaction."""
+        return self.transactional_ddl.grade is Grade.full
+
     def document(self) -> dict[str, Any]:
         return asdict(self)

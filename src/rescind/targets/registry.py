@@ -5,16 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Literal
 
 from sqlalchemy import URL
 
 from rescind.errors import ConfigurationError, TargetUnavailable
+from rescind.settings import TwoPhase
 from rescind.targets.sqlite.target import SQLiteTarget
 from rescind.targets.target import LOCK_SECONDS, Target
 from rescind.urls import database_url
-
-TwoPhase = Literal["auto", "never"]
 
 ABSENT_SECONDS = 30.0  #: for how long a target that did not answer is not asked again whether it takes several writers
 
@@ -88,7 +86,7 @@ def _open(name: str, text: str, two_phase: TwoPhase, lock_seconds: int) -> Targe
         case "mysql":
             from rescind.targets.mysql.target import MySQLTarget  # noqa: PLC0415
 
-            return MySQLTarget(name, _server(name, url), two_phase, lock_seconds)
+            return MySQLTarget(name, _server(name, url), two_phase == "auto", lock_seconds)
         case _:
             return SQLiteTarget(name, _file(name, url))
 

@@ -1,6 +1,7 @@
 """The contract between the commit protocol and a database.
 
-One attempt at a task opens at most one branch in a target, and the verbs come in this order:
+An attempt at a task opens a branch in each of its targets, or several where several writers load it, and the verbs
+of each come in this order:
 
     open ─ start ─ writes ─ write_marker ─┬─ commit ─ close              (one-phase)
                                           └─ prepare ─ commit ─ close    (two-phase)

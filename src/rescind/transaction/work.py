@@ -12,7 +12,6 @@ from rescind.domain.task import Task
 from rescind.errors import Fenced, RescindError, TargetConflict, TargetRefused, TransactionBroken
 from rescind.ledger import branches as ledger_branches
 from rescind.ledger.engine import Ledger
-from rescind.targets.capabilities import Grade
 from rescind.targets.target import Branch, Target
 from rescind.transaction import proof
 from rescind.transaction.control import Control
@@ -65,7 +64,7 @@ class Work:
 
     def makes_inside(self, target: str) -> bool:
         """Whether DDL there is part of the transaction."""
-        return self._targets[target].capabilities().transactional_ddl.grade is Grade.full
+        return self._targets[target].capabilities().makes_tables_inside
 
     def create_table(self, target: str, table: Table) -> None:
         """Make the table in the target's (first) branch; where DDL commits by itself, on record before (PROTOCOL R12).

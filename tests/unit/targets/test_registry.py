@@ -7,10 +7,11 @@ import pytest
 from tests.support.servers.postgresql import PostgreSQL
 
 from rescind.errors import ConfigurationError, TargetUnavailable
+from rescind.settings import TwoPhase
 from rescind.targets import registry
 from rescind.targets.mysql.target import MySQLTarget
 from rescind.targets.postgresql.target import PostgreSQLTarget
-from rescind.targets.registry import TwoPhase, open_targets
+from rescind.targets.registry import open_targets
 from rescind.targets.sqlite.target import SQLiteTarget
 
 
@@ -46,7 +47,9 @@ def test_mysql_by_every_spelling_of_its_scheme_and_as_the_setting_says(scheme: s
     choices: tuple[TwoPhase, ...] = ("auto", "never")
     for two_phase in choices:
         targets = open_targets({"orders": f"{scheme}://user:geheim@127.0.0.1:1/db"}, two_phase)
-        assert isinstance(targets["orders"], MySQLTarget)
+        found = targets["orders"]
+        assert isinstance(found, MySQLTarget)
+        assert found._two_phase is (two_phase == "auto")
         targets.close()
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Literal
 
 import pymysql
 import sqlalchemy as sa
@@ -32,17 +31,11 @@ ABSENT_SECONDS = 5.0  #: for how long a server that did not answer is not asked 
 class MySQLTarget(marker.Marked):
     """One database. It keeps no connection between two calls but those of open branches."""
 
-    def __init__(
-        self,
-        name: str,
-        url: sa.URL,
-        two_phase: Literal["auto", "never"] = "auto",
-        lock_seconds: int = LOCK_SECONDS,
-    ) -> None:
+    def __init__(self, name: str, url: sa.URL, two_phase: bool = True, lock_seconds: int = LOCK_SECONDS) -> None:
         self.name = name
         self._lock_seconds = lock_seconds
         self._address = Address.of(name, url)
-        self._two_phase = two_phase == "auto"
+        self._two_phase = two_phase
         self._server: Server | None = None
         self._absent: tuple[float, str] | None = None
         self._engine = sa.create_engine(

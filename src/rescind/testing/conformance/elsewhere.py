@@ -13,7 +13,6 @@ from multiprocessing.connection import Connection
 from rescind.domain.branch import BranchId, Protocol
 from rescind.domain.schema import Table
 from rescind.errors import RescindError
-from rescind.targets.capabilities import Grade
 from rescind.testing.conformance.scene import CHECKSUM, DEADLINE_SECONDS, Connect, items, write
 
 # Not a fork, which would carry the test's own connections along; and not `multiprocessing`'s spawn, whose
@@ -74,7 +73,7 @@ def work(descriptor: int) -> None:
     connect, branch_id, protocol, item, key, made = orders.recv()
     target = connect()
     branch = target.open_branch(branch_id, protocol)
-    inside = target.capabilities().transactional_ddl.grade is Grade.full
+    inside = target.capabilities().makes_tables_inside
     if made is not None and not inside:
         branch.create_table(made)
     branch.start()

@@ -14,7 +14,6 @@ import pytest
 from rescind.domain.branch import BranchId, Marker, MarkerKind, Protocol
 from rescind.domain.schema import Column, Table, Type
 from rescind.errors import UnknownTable
-from rescind.targets.capabilities import Grade
 from rescind.targets.target import Branch, Target
 
 Connect = Callable[[], Target]
@@ -102,7 +101,7 @@ class Scene:
 
     def makes_before(self) -> bool:
         """Whether DDL commits by itself, so that tables are made before the transaction (PROTOCOL R12)."""
-        return self.fresh().capabilities().transactional_ddl.grade is not Grade.full
+        return not self.fresh().capabilities().makes_tables_inside
 
     def make(self, table: Table, *batches: pa.RecordBatch) -> None:
         """Have the table, committed, with those rows."""

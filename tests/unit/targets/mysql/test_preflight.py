@@ -145,7 +145,7 @@ def test_with_the_right_there_is_no_warning_of_it(target: MySQLTarget, sql: Sql)
 
 def test_two_phase_may_be_switched_off(server: MariaDB, target: MySQLTarget) -> None:
     url = database_url(server.url(target._address.database))
-    never = MySQLTarget("default", url, "never")
+    never = MySQLTarget("default", url, two_phase=False)
     assert (target.protocol(), never.protocol()) == (Protocol.two_phase, Protocol.one_phase)
     with pytest.raises(TargetRefused, match="two_phase=never"):
         never.open_branch(BranchId("abcdefabcdef", 1, "0192f0c0-0000-7000-8000-000000000001", 1, 0), Protocol.two_phase)
