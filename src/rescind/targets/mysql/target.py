@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 
 import pymysql
 import sqlalchemy as sa
@@ -25,8 +24,6 @@ from rescind.targets.mysql.preflight import Server
 from rescind.targets.mysql.session import control, open_session, run
 from rescind.targets.target import LOCK_SECONDS
 
-ABSENT_SECONDS = 5.0  #: for how long a server that did not answer is not asked again for its card
-
 
 class MySQLTarget(marker.Marked):
     """One database. It keeps no connection between two calls but those of open branches."""
@@ -37,7 +34,6 @@ class MySQLTarget(marker.Marked):
         self._address = Address.of(name, url)
         self._two_phase = two_phase
         self._server: Server | None = None
-        self._absent: tuple[float, str] | None = None
         self._engine = sa.create_engine(
             "mysql+pymysql://", creator=self._connect, poolclass=sa.NullPool, pool_reset_on_return=None
         )
@@ -124,11 +120,9 @@ class MySQLTarget(marker.Marked):
         self._engine.dispose()
 
     def _known(self) -> Server:
-        """The server as it was last seen. Every claim asks: one that is down is not knocked at each time."""
+        """The server as it was last seen. Raises TargetUnavailable where it never was."""
         if self._server is not None:
             return self._server
-        if self._absent is not None and time.monotonic() < self._absent[0]:
-            raise TargetUnavailable(self._absent[1])
         try:
             with self._control() as connection:
                 return self._look(connection)
@@ -144,14 +138,8 @@ class MySQLTarget(marker.Marked):
         self._server = preflight.look(connection)
         return self._server
 
-    @contextmanager
-    def _control(self) -> Iterator[Connection]:
-        try:
-            with control(self._address.arguments) as connection:
-                yield connection
-        except TargetUnavailable as error:
-            self._absent = time.monotonic() + ABSENT_SECONDS, str(error)
-            raise
+    def _control(self) -> AbstractContextManager[Connection]:
+        return control(self._address.arguments)
 
     def _listed(self, ledger: str) -> list[BranchId]:
         """Raises TargetRefused without the right XA_RECOVER_ADMIN of MySQL 8."""

@@ -46,18 +46,6 @@ def test_a_server_that_is_not_there_is_unavailable() -> None:
         assert SECRET not in str(error.value)
 
 
-def test_a_server_that_is_down_is_not_knocked_at_by_every_claim() -> None:
-    port = free_port()
-    target = MySQLTarget("default", database_url(f"mysql://u@127.0.0.1:{port}/d"))
-    with pytest.raises(TargetUnavailable) as first:
-        target.capabilities()
-    with pytest.raises(TargetUnavailable) as second:
-        target.capabilities()
-    assert str(first.value) == str(second.value)
-    assert first.value.__cause__ is not None
-    assert second.value.__cause__ is None
-
-
 @pytest.mark.parametrize(
     "change",
     [
