@@ -12,6 +12,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 
+from rescind.cli.reading import NO_HEADER
 from rescind.domain.states import DONE, TRANSITIONS, State
 from rescind.readers import media
 from rescind.readers.options import OPTIONS_OF, Format, Options
@@ -82,12 +83,14 @@ def _code(words: Iterable[str]) -> str:
 
 def options_table(model: type[BaseModel]) -> str:
     """Options of a load, with the words that describe them everywhere."""
-    rows = [f"| `{_flag(name)}` | {field.description} |" for name, field in model.model_fields.items()]
+    rows = [f"| `{flag}` | {meaning} |" for flag, meaning in map(_option, model.model_fields.items())]
     return "\n".join(["| option | meaning |", "|---|---|", *rows])
 
 
-def _flag(name: str) -> str:
-    return "--no-header" if name == "header" else f"--{name.replace('_', '-')}"
+def _option(named: tuple[str, FieldInfo]) -> tuple[str, str | None]:
+    """As the command line has it, whose `--no-header` says the opposite of the API's `header`."""
+    name, field = named
+    return ("--no-header", NO_HEADER) if name == "header" else (f"--{name.replace('_', '-')}", field.description)
 
 
 def _sql(*statements: str) -> str:

@@ -12,7 +12,6 @@ from rescind.api import (
     docs,
     guards,
     health,
-    inspect,
     loads,
     openapi,
     outputs,
@@ -49,7 +48,7 @@ def create_app(services: Services) -> APIFlask:
     app.after_request(connection.read_to_the_end)
     app.after_request(_harden)
     problems.register(app)
-    for part in (tasks, outputs, tables, rows, loads, uploads, inspect, health, docs, rejects):
+    for part in (tasks, outputs, tables, rows, loads, uploads, health, docs, rejects):
         app.register_blueprint(part.blueprint)
     if settings.classic:
         app.register_blueprint(classic.blueprint)

@@ -1,4 +1,4 @@
-"""`/v1/uploads`: bytes kept apart from a load, for one that is started later or to be looked at first."""
+"""`/v1/uploads`: bytes kept apart from a load, to be loaded later, or to be looked into first."""
 
 from __future__ import annotations
 
@@ -10,13 +10,17 @@ from flask import Response, request, url_for
 from werkzeug.exceptions import UnsupportedMediaType
 
 from rescind.api import answers
+from rescind.api.inspection import inspection_document
 from rescind.api.openapi import problems
 from rescind.api.problems import Refusal
+from rescind.api.query import takes
+from rescind.api.reading import ReadingQuery
 from rescind.api.receiving import MULTIPART, kept_if_submitted, receive
 from rescind.api.services import services
-from rescind.api.upload_schemas import UploadDocument
+from rescind.api.upload_schemas import InspectionDocument, UploadDocument
 from rescind.domain.upload import LONGEST_NAME, Upload
 from rescind.errors import InvalidArguments, UnknownUpload
+from rescind.readers.inspect import inspect
 
 blueprint = APIBlueprint("uploads", __name__, url_prefix="/v1/uploads", tag="Uploads")
 
@@ -44,7 +48,7 @@ def keep(upload: str) -> Response:
 @blueprint.doc(responses=problems(404))
 def show(upload: str) -> Response:
     """Show an upload by its id."""
-    return answers.document(_document(find(upload)))
+    return answers.document(_document(_find(upload)))
 
 
 @blueprint.delete("/<upload>")
@@ -52,12 +56,25 @@ def show(upload: str) -> Response:
 @blueprint.doc(responses=problems(404, 409))
 def delete(upload: str) -> Response:
     """Delete an upload by its id, unless a task still needs it."""
-    find(upload)
+    _find(upload)
     services().uploads.delete(upload)
     return Response(status=HTTPStatus.NO_CONTENT)
 
 
-def find(upload_id: str) -> Upload:
+@blueprint.post("/<upload>/inspect")
+@takes(blueprint, ReadingQuery)
+@blueprint.output(InspectionDocument)
+@blueprint.doc(responses=problems(404, 422))
+def look(upload: str, query: ReadingQuery) -> Response:
+    """Tell what an upload holds: dialect, columns with the evidence for their types, first rows, a table for it.
+
+    Of text the first 4 MiB are read. Nothing is loaded.
+    """
+    found = _find(upload)
+    return answers.document(inspection_document(inspect(services().source(found, query.options()))))
+
+
+def _find(upload_id: str) -> Upload:
     """Answers 404 where there is none of that id, or its bytes are deleted."""
     try:
         return services().uploads.get(upload_id)

@@ -11,6 +11,8 @@ from pydantic import BaseModel, ValidationError
 from rescind.cli.exits import Exit, Failure
 from rescind.readers.options import COMMA, Format, Options
 
+NO_HEADER = "The first record names no columns: they are column1, column2 and so on."
+
 
 def help_of(model: type[BaseModel], field: str) -> str:
     """The words that describe the same choice in the API."""
@@ -41,9 +43,7 @@ class Reading:
     """What is said of a file; what is not said stays None or False."""
 
     format: Annotated[Format | None, Parameter(help=_help("format"))] = None
-    no_header: Annotated[bool, Parameter(help="The first record names no columns: they are column1, column2, …")] = (
-        False
-    )
+    no_header: Annotated[bool, Parameter(help=NO_HEADER)] = False
     delimiter: Annotated[str | None, Parameter(help=_help("delimiter"))] = None
     quote: Annotated[str | None, Parameter(help=_help("quote"))] = None
     decimal: Annotated[Literal[".", ","] | None, Parameter(help=_help("decimal"))] = None

@@ -18,7 +18,6 @@ class Reason(StrEnum):
     too_few_fields = "{found} fields where {expected} are expected"
     too_many_fields = "more than the expected {expected} fields"
     quotes = "a quote is not closed or stands in the wrong place"
-    encoding = "not valid UTF-8 at byte {byte} of the file"
     not_object = "not a JSON object: {message}"
     nested = "an object or an array, which only a column of JSON can hold"
     base64 = "not base64, which bytes are in JSON"

@@ -18,7 +18,7 @@ from pyarrow import compute, types
 from rescind.domain import limits
 from rescind.domain.arrow import ARROW
 from rescind.domain.rejects import Reason
-from rescind.domain.schema import Column, Type
+from rescind.domain.schema import CALENDAR_DAYS, CALENDAR_MICROSECONDS, Column, Type
 from rescind.readers import casts
 from rescind.readers.casts import Cast, Failure, Values
 
@@ -28,9 +28,6 @@ _DAY_MICROSECONDS = 86_400_000_000
 _PER_MICROSECOND = {"s": 1_000_000, "ms": 1_000, "us": 1}
 _NANOSECONDS = 1_000
 _MICROSECOND_DIGITS = 6
-#: Of the years 1 to 9999, which Python and most databases have; in days and microseconds since 1970.
-_DAYS = (-719_162, 2_932_896)
-_MOMENTS = (_DAYS[0] * _DAY_MICROSECONDS, (_DAYS[1] + 1) * _DAY_MICROSECONDS - 1)
 _GREATEST_INTEGER = 2**63 - 1
 _EXACT_INTEGER = 2**53  #: up to here every integer is a double
 _DOUBLE_DIGITS = 15  #: a double keeps so many digits of any number
@@ -122,10 +119,10 @@ def _decimal_reals(values: Values, type_: Type) -> _Converted:
 
 def _dates(values: Values, type_: Type) -> _Converted:
     days = _numbers(values.cast(pa.date32(), safe=False).cast(pa.int32()))
-    rules = [_beyond(days, *_DAYS, type_)]
+    rules = [_beyond(days, *CALENDAR_DAYS, type_)]
     if types.is_date64(values.type):
         rules.append(_Rule(_numbers(values) % 86_400_000 != 0, Reason.not_of_type.format(type=type_)))
-    held = days if type_ is Type.date else np.clip(days, *_DAYS) * _DAY_MICROSECONDS
+    held = days if type_ is Type.date else np.clip(days, *CALENDAR_DAYS) * _DAY_MICROSECONDS
     return _Converted(_temporal(held, values, type_), tuple(rules))
 
 
@@ -138,7 +135,7 @@ def _times(values: Values, type_: Type) -> _Converted:
 def _moments(values: Values, type_: Type) -> _Converted:
     """Instants without a zone are UTC's; such of another zone than UTC are no moments without one."""
     numbers, rules = _microseconds(values)
-    rules.append(_beyond(numbers, *_MOMENTS, type_))
+    rules.append(_beyond(numbers, *CALENDAR_MICROSECONDS, type_))
     zone = getattr(values.type, "tz", None)
     if type_ is not Type.timestamptz and zone is not None and zone not in _UTC:
         rules.append(_Rule(~_nulls(values), Reason.not_of_type.format(type=type_)))

@@ -75,7 +75,7 @@ class DelimitedReader:
         self._parser = Parser(len(self.header), self.dialect, options.null)
 
     def infer(self, check: Check) -> tuple[Column, ...]:
-        """See Reader. Records that cannot be read do not count here; `batches` rejects them."""
+        """See Reader. Records that cannot be read do not count here; `rows` rejects them."""
         columns = [Inference(self.spelling) for _ in self.header]
 
         def look(block: Block) -> tuple[int, list[Holding]]:

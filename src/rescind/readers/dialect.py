@@ -23,6 +23,3 @@ class Dialect:
         quoted = rb"%b[^%b]*+(?:%b%b[^%b]*+)*+%b|" % ((mark,) * 6) if mark else b""
         field = rb"(?:%b[^%b%b\r\n]*+)" % (quoted, mark, separator)
         return re.compile(rb"%b(?:%b%b)*+" % (field, separator, field))
-
-
-RFC_4180 = Dialect()

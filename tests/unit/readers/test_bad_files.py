@@ -10,7 +10,7 @@ from tests.support.reading import MIB, Files, columns, gzipped, never, rows
 from rescind.domain.rejects import Reject
 from rescind.domain.schema import Column, Limits, Type
 from rescind.errors import InvalidHeader
-from rescind.readers.dialect import RFC_4180
+from rescind.readers.dialect import Dialect
 from rescind.readers.reader import InputField
 from rescind.readers.records import BLOCK_BYTES, Block, split
 
@@ -106,7 +106,7 @@ def test_case_c16_however_the_bytes_come_a_record_stays_whole(size: int) -> None
             return super().read(size)
 
     data = b'"a\n""b""\r\nc",1\r\n"\r\n",2\n"d\n",3\n' * 3
-    pieces = list(split(Trickle(data), 0, MIB, 2, RFC_4180))
+    pieces = list(split(Trickle(data), 0, MIB, 2, Dialect()))
     assert b"".join(piece.data for piece in pieces if isinstance(piece, Block)) == data
     assert all(piece.data.count(b'"') % 2 == 0 and not piece.broken for piece in pieces if isinstance(piece, Block))
 

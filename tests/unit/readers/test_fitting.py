@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from rescind.domain.limits import require
 from rescind.domain.schema import Column, Limits, Type
-from rescind.readers.dialect import RFC_4180
+from rescind.readers.dialect import Dialect
 from rescind.readers.fields import Parser
 from rescind.readers.fitting import Given, fit
 from rescind.readers.reader import Rows
@@ -105,7 +105,7 @@ def test_typed_values_that_are_let_through_fit(column: Column, typed: tuple[pa.D
 @given(column=COLUMNS, texts=st.lists(TEXTS, min_size=1))
 def test_fields_of_text_that_are_let_through_fit(column: Column, texts: list[str]) -> None:
     quoted = "".join('"' + text.replace('"', '""') + '"\n' for text in texts)
-    fields = Parser(1, RFC_4180).parse(Block(quoted.encode(), 0))
+    fields = Parser(1, Dialect()).parse(Block(quoted.encode(), 0))
     rows = typed_rows(fields, [(column, 0)], Spelling(), None)
     assert rows.batch.num_rows + rows.rejected == len(texts)
     expect_fitting(rows, column)
