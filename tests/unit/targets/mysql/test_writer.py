@@ -147,6 +147,13 @@ def test_of_what_does_not_fit_and_what_would_be_altered_the_first_row_is_told(
     assert error.value.row == 1
 
 
+def test_what_would_be_altered_is_refused_in_a_known_column_too(begin: Begin, target: MySQLTarget, sql: Sql) -> None:
+    sql("CREATE TABLE v(v CHAR(3)) ENGINE=InnoDB")
+    table = target.catalog().table("v")
+    with pytest.raises(ConstraintViolated, match="cuts spaces off the end"):
+        begin().writer(table, ["v"]).write(pa.RecordBatch.from_pydict({"v": ["a "]}), table.columns)
+
+
 def test_a_trigger_that_refuses_a_row_is_heard(begin: Begin, write: Write, sql: Sql) -> None:
     sql("CREATE TABLE v(n INT PRIMARY KEY) ENGINE=InnoDB")
     sql("CREATE TRIGGER w BEFORE INSERT ON v FOR EACH ROW IF NEW.n = 7 THEN SIGNAL SQLSTATE '45000' "
