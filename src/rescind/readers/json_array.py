@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rescind.errors import InputTruncated, InvalidInput
-from rescind.readers.json_objects import Objects, record_too_long, without_mark
+from rescind.readers.json_objects import Objects, bounded, record_too_long, without_mark
 from rescind.readers.records import Readable
 
 BLOCK_BYTES = 1024 * 1024
@@ -39,7 +39,7 @@ def cut_elements(stream: Readable, max_record_bytes: int, /) -> Iterator[Objects
         end = found.end if found.end is not None else (int(found.separators[-1]) if len(found.separators) else None)
         if end is not None and not (found.end is not None and first and not rest[:end].strip(_SPACE)):
             inside = found.separators[found.separators < end]
-            yield from _whole(rest[:end], offset, inside, max_record_bytes)
+            yield from bounded(Objects(rest[:end], offset, inside, lines=False), max_record_bytes)
             first = False
         if found.end is not None:
             _closed(rest, found.end, offset, stream)
@@ -98,15 +98,3 @@ def _closed(data: bytes, end: int, offset: int, stream: Readable) -> None:
                 f"Something follows the end of the JSON array, at byte {place + len(after) - len(more)}."
             )
         place, after = place + len(after), b""
-
-
-def _whole(data: bytes, offset: int, separators: _Positions, limit: int) -> Iterator[Objects]:
-    starts = np.insert(separators + 1, 0, 0)
-    longer = np.flatnonzero(np.append(separators, len(data)) - starts > limit)
-    if not len(longer):
-        yield Objects(data, offset, separators, lines=False)
-        return
-    start = int(starts[longer[0]])
-    if start:
-        yield Objects(data[: start - 1], offset, separators[: longer[0] - 1], lines=False)
-    raise record_too_long(offset + start, limit)

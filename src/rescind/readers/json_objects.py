@@ -79,6 +79,21 @@ def record_too_long(offset: int, limit: int) -> RecordTooLong:
     )
 
 
+def bounded(found: Objects, limit: int) -> Iterator[Objects]:
+    """The records, if there are any. Raises RecordTooLong at one of more bytes, after those before it."""
+    data, offset, separators, lines = found
+    starts = np.insert(separators + 1, 0, 0)
+    longer = np.flatnonzero(np.append(separators, len(data)) - starts > limit)
+    if not len(longer):
+        if not lines or data.strip():
+            yield found
+        return
+    start = int(starts[longer[0]])
+    if start:
+        yield Objects(data[: start - 1], offset, separators[: longer[0] - 1], lines)
+    raise record_too_long(offset + start, limit)
+
+
 def without_mark(stream: Readable, size: int) -> tuple[bytes, int]:
     """The first bytes, and how long a byte order mark was before them."""
     first = stream.read(size)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -12,8 +11,9 @@ import pyarrow.compute as pc
 
 from rescind.domain.rejects import Reason, Reject, shorten
 from rescind.domain.schema import Column, Type
-from rescind.readers.casts import Failure, Values, cast
+from rescind.readers.casts import cast
 from rescind.readers.fields import Fields, Malformed
+from rescind.readers.fitting import Part, assemble, forbidden_nulls
 from rescind.readers.reader import Rows
 from rescind.readers.spelling import Spelling
 
@@ -22,44 +22,19 @@ _KEEPS_NA = (Type.text, Type.binary)
 _NULL = pa.scalar(None, pa.string())
 
 
-class _Misfit(NamedTuple):
-    """A value that does not fit its column, which stands at `position` in the file."""
-
-    column: Column
-    position: int
-    failure: Failure
-
-
 def typed_rows(fields: Fields, columns: Sequence[tuple[Column, int]], spelling: Spelling, keep: int | None) -> Rows:
     """Rows of these columns, in this order; each comes with its position in the file.
 
     Records are numbered from 1 within these fields.
     """
-    # The first thing wrong with each record; a file in which all are wrong is not to take long.
-    wrong: dict[int, Malformed | _Misfit] = {bad.record: bad for bad in fields.malformed}
-    arrays: dict[str, Values] = {}
-    for column, position in sorted(columns, key=lambda placed: placed[1]):
-        text = fields.columns[position]
-        if column.type not in _KEEPS_NA:
-            text = null_where_na(text, fields.na[position])
-        values = cast(spelling.usual(text, column.type), column)
-        arrays[column.name] = values.values
-        for failure in (*values.failures, *_forbidden_nulls(column, text)):
-            wrong.setdefault(int(fields.records[failure.row]), _Misfit(column, position, failure))
-    read = tuple(column for column, _ in columns)
-    batch = pa.RecordBatch.from_arrays([arrays[c.name] for c in read], names=[c.name for c in read])
-    records = fields.records + 1
-    if not wrong:
-        return Rows(batch, records, columns=read)
-    bad = sorted(wrong)
-    fit = ~np.isin(fields.records, bad)
-    rejects = tuple(_reject(record, wrong[record], fields) for record in bad[:keep])
-    return Rows(batch.filter(pa.array(fit)), records[fit], rejects, len(bad), read)
+    parts = [_part(column, fields.columns[place], fields.na[place], spelling) for column, place in columns]
+    malformed = {bad.record + 1: bad for bad in fields.malformed}
+    return assemble(parts, fields.records + 1, keep, malformed, lambda record: _reject(malformed[record], fields))
 
 
 def misshapen(fields: Fields) -> tuple[Reject, ...]:
     """The records that are no rows at all; numbered as in `typed_rows`."""
-    return tuple(_reject(bad.record, bad, fields) for bad in sorted(fields.malformed, key=lambda bad: bad.record))
+    return tuple(_reject(bad, fields) for bad in sorted(fields.malformed, key=lambda bad: bad.record))
 
 
 def null_where_na(text: pa.StringArray, na: npt.NDArray[np.bool_] | None) -> pa.StringArray:
@@ -71,18 +46,15 @@ def null_where_na(text: pa.StringArray, na: npt.NDArray[np.bool_] | None) -> pa.
     return without
 
 
-def _forbidden_nulls(column: Column, text: pa.StringArray) -> list[Failure]:
-    if column.nullable or not text.null_count:
-        return []
-    return [Failure(int(row), Reason.null) for row in np.flatnonzero(text.is_null().to_numpy(zero_copy_only=False))]
+def _part(column: Column, shown: pa.StringArray, na: npt.NDArray[np.bool_] | None, spelling: Spelling) -> Part:
+    text = shown if column.type in _KEEPS_NA else null_where_na(shown, na)
+    read = cast(spelling.usual(text, column.type), column)
+    return Part(column, read.values, shown, (*read.failures, *forbidden_nulls(column, text)))
 
 
-def _reject(record: int, wrong: Malformed | _Misfit, fields: Fields) -> Reject:
-    if isinstance(wrong, _Misfit):
-        value: str | None = fields.columns[wrong.position][wrong.failure.row].as_py()
-        return Reject(record + 1, wrong.column.name, None if value is None else shorten(value), wrong.failure.reason)
-    reason = _shape(wrong.found, len(fields.columns))
-    return Reject(record + 1, None, shorten(wrong.text.rstrip("\r\n")), reason)
+def _reject(bad: Malformed, fields: Fields) -> Reject:
+    reason = _shape(bad.found, len(fields.columns))
+    return Reject(bad.record + 1, None, shorten(bad.text.rstrip("\r\n")), reason)
 
 
 def _shape(found: int | None, expected: int) -> str:
