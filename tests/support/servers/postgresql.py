@@ -73,14 +73,14 @@ class PostgreSQL(Server):
     def set_up(self) -> None:
         self._execute(f"CREATE ROLE {USER} LOGIN PASSWORD '{PASSWORD}'")
 
-    def close(self) -> None:
-        """End it and delete its data. Not by a kill alone: that leaves a segment of shared memory."""
+    def end(self) -> None:
+        """Not by a kill alone: that leaves a segment of shared memory."""
         if self._process is not None:
             self.thaw()
             self._process.send_signal(signal.SIGQUIT)
             self._process.wait(30)
             self._process = None
-        super().close()
+        super().end()
 
     def _execute(self, statement: str) -> None:
         with psycopg.connect(self.admin_url(), autocommit=True, connect_timeout=5) as connection:

@@ -114,8 +114,9 @@ class RabbitMQ(Server):
     def set_up(self) -> None:
         """The user is in the settings."""
 
-    def close(self) -> None:
-        super().close()
+    def end(self) -> None:
+        """With the names' process, which is none of its children."""
+        super().end()
         if self._name_server is not None:
             self._name_server.kill()
             self._name_server.wait()

@@ -101,15 +101,20 @@ class Server(ABC):
         self._process = None
 
     def freeze(self) -> None:
-        """SIGSTOP: the connections stay, and nothing answers, not even to a new one."""
+        """SIGSTOP: the connections stay, and nothing answers, not even to a new one; returns when none of it runs."""
         self._signal(signal.SIGSTOP)
+        # On a busy machine a thread goes on for a moment, and has answered a request that was sent after the signal.
+        until(lambda: all(map(_stands_still, self._family())), "the server to stand still", END_SECONDS)
 
     def thaw(self) -> None:
         self._signal(signal.SIGCONT)
 
-    def close(self) -> None:
-        """End it and delete its data."""
+    def end(self) -> None:
+        """End it for good; its data is left."""
         self.kill()
+
+    def delete(self) -> None:
+        """Delete the data of one that has ended."""
         shutil.rmtree(self.directory)
 
     def run_to_the_end(self, *command: str) -> None:
@@ -166,13 +171,25 @@ def running(server: S) -> Iterator[S]:
     try:
         yield server.start()
     finally:
-        server.close()
+        server.end()
+        server.delete()
 
 
 def dying_with_us(*command: str, user: pwd.struct_passwd | None = None) -> list[str]:
     """The command, run as `user`, and killed by the kernel when this process ends, however it ends."""
     change = [f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--clear-groups"] if user else []
     return ["setpriv", "--pdeathsig", "KILL", *change, *command]
+
+
+def _stands_still(process: psutil.Process) -> bool:
+    """Whether none of its threads runs."""
+    try:
+        threads = [psutil.Process(thread.id) for thread in process.threads()]
+        return all(thread.status() in (psutil.STATUS_STOPPED, psutil.STATUS_ZOMBIE) for thread in threads)
+    except psutil.ZombieProcess:
+        return True
+    except psutil.NoSuchProcess:
+        return False  # a thread has ended meanwhile: look again
 
 
 def _alive(process: psutil.Process) -> bool:
