@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
+from tests.support import formats, workbooks
 from tests.support.inprocess import InProcess, in_process
 
+from rescind import failpoints
 from rescind.domain.states import State
 from rescind.domain.task import Task
 from rescind.ledger import rejects
@@ -19,6 +22,7 @@ def shop(tmp_path: Path) -> Iterator[InProcess]:
         running.sql("CREATE TABLE items (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE)")
         running.sql("INSERT INTO items VALUES (1, 'pen')")
         yield running
+    failpoints.disarm()
 
 
 def loaded(shop: InProcess, table: str, content: bytes, **args: object) -> Task:
@@ -76,3 +80,58 @@ def test_the_progress_of_a_finished_load_is_all_of_it(shop: InProcess) -> None:
     task = loaded(shop, "items", content)
     assert (task.progress.phase, task.progress.rows, task.progress.bytes) == ("done", 1, len(content))
     assert task.progress.bytes_total == len(content)
+
+
+def csv(name: str, rows: int) -> bytes:
+    return b"id,name\n" + b"".join(b"%d,%s %d\n" % (n, name.encode(), n) for n in range(2, rows + 2))
+
+
+def table(name: str, rows: int) -> pa.Table:
+    return pa.table({"id": range(2, rows + 2), "name": [f"{name} {n}" for n in range(rows)]})
+
+
+def parquet(name: str, rows: int) -> bytes:
+    return formats.parquet(table(name, rows), compression="none", write_statistics=False)
+
+
+def sheet(name: str, rows: int) -> list[tuple[object, ...]]:
+    return [("id", "name"), *((n + 2, f"{name} {n}") for n in range(rows))]
+
+
+def workbook(data: bytes, length: int) -> bytes:
+    """The same with a comment at the end of the archive, so that its length does not depend on what is in it."""
+    comment = bytes(length - len(data))
+    return data[:-2] + len(comment).to_bytes(2, "little") + comment
+
+
+@pytest.mark.parametrize("rows", [2, 300])
+@pytest.mark.parametrize(
+    "made",
+    [
+        csv,
+        parquet,
+        lambda name, rows: formats.arrow(table(name, rows)),
+        lambda name, rows: formats.arrow(table(name, rows), stream=True),
+        lambda name, rows: workbook(workbooks.xlsx(sheet(name, rows)), 30_000),
+        lambda name, rows: workbook(workbooks.ods(sheet(name, rows)), 2_000 + 20 * rows),
+    ],
+    ids=["csv", "parquet", "arrow", "arrow stream", "xlsx", "ods"],
+)
+def test_bytes_that_are_changed_while_they_are_loaded_change_nothing(
+    shop: InProcess, made: Callable[[str, int], bytes], rows: int
+) -> None:
+    """Of the small files the first look at their format was a pass over all bytes."""
+    received, other = made("ink", rows), made("oil", rows)
+    assert len(received) == len(other)
+
+    def change() -> None:
+        [upload] = shop.core.settings.uploads_directory().iterdir()
+        assert upload.read_bytes() == received
+        upload.write_bytes(other)
+
+    failpoints.arm("load.checked", change)
+    task = loaded(shop, "items", received)
+    assert task.state is State.failed
+    assert task.problem is not None
+    assert task.problem.code == "input-changed"
+    assert shop.sql("SELECT * FROM items") == [(1, "pen")]

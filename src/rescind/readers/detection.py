@@ -9,12 +9,13 @@ import re
 import zipfile
 from codecs import BOM_UTF8
 from contextlib import closing
+from dataclasses import replace
 
 from rescind.errors import InvalidInput
 from rescind.readers import compression
 from rescind.readers.media import NAMES, by_media_type, by_name
 from rescind.readers.options import Format
-from rescind.readers.reader import Source
+from rescind.readers.reader import Source, usual_opener
 from rescind.readers.workbook_scan import ZIP_ERRORS
 
 PARQUET_MAGIC = b"PAR1"
@@ -49,8 +50,12 @@ def detect(source: Source) -> Format:
 
 
 def _head(source: Source) -> bytes:
+    """The first bytes, which are no pass over the file: by `source.open` a small one was read to its end, and measured.
+
+    Nothing else of a Parquet file goes by that way, so these bytes stood for rows that were read from others later.
+    """
     head = b""
-    with closing(compression.expand(source)) as stream:
+    with closing(compression.expand(replace(source, open=usual_opener))) as stream:
         while len(head) < _PEEKED_BYTES and (piece := stream.read(_PEEKED_BYTES)):
             head += piece
     return head

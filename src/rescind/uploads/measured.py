@@ -1,7 +1,8 @@
 """The bytes of an upload are measured while a task reads them.
 
 Read and measured again before the decision they took a twentieth of a load's time. What was read is also exactly what
-was measured: a file that somebody changes and puts right again meanwhile is found out.
+was measured: a file that somebody changes and puts right again meanwhile is found out. (Formats that are read here and
+there make no pass of their own: their bytes are measured at the end, and nothing else may be taken for a pass.)
 """
 
 from __future__ import annotations
