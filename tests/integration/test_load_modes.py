@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -97,6 +98,15 @@ def test_case_c17_rows_that_do_not_fit_are_left_out_and_all_kept(s: Surface, url
     whole.close()
     assert sorted(int(row["record"]) for row in rows) == [2, 3, 4, 5, 7, 8]
     assert all(row["reason"] for row in rows)
+
+
+def test_a_dry_run_tells_which_rows_would_be_left_out(s: Surface, url: str) -> None:
+    task = ended(s, "on_error=skip&dry_run=true", b"id,name\n3,ok\nx,bad\n1,taken\n")
+    assert task["state"] == "checked"
+    s.core.outputs.sweep(datetime.now(UTC))
+    answer = document(s.call("GET", task["links"]["rejects"]))
+    assert sorted(reject["record"] for reject in answer["rejects"]) == [2, 3]
+    assert items(url) == OLD
 
 
 def test_many_bad_rows_cost_no_good_one(s: Surface, url: str) -> None:

@@ -14,7 +14,7 @@ from rescind.api import answers, schemas
 from rescind.api.openapi import accepts, problems
 from rescind.api.outputs import served
 from rescind.api.services import services
-from rescind.domain.receipt import Output, outputs_of
+from rescind.domain.receipt import REJECTS, Output, outputs_of
 from rescind.domain.rejects import KEPT
 from rescind.domain.task import Task
 from rescind.ledger import rejects
@@ -45,7 +45,7 @@ def show(task_id: str) -> Response:
 
 def _left_out(task: Task) -> Output | None:
     """The file with all rows that a committed load left out."""
-    return next((output for output in outputs_of(task.receipt) if output.kind == rejecting.KIND), None)
+    return next((output for output in outputs_of(task.receipt) if output.kind == REJECTS), None)
 
 
 def _in_file(task: Task, output: Output, form: str) -> Response:

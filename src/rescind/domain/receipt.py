@@ -9,6 +9,9 @@ from typing import Any
 
 from rescind.domain.branch import Marker, Protocol
 
+#: The kind of the file that has the rows which were left out.
+REJECTS = "rejects"
+
 
 @dataclass(frozen=True)
 class Output:

@@ -12,6 +12,7 @@ from sqlalchemy import func, select
 from sqlalchemy import table as sql_table
 
 from rescind import failpoints
+from rescind.domain.receipt import REJECTS
 from rescind.domain.rejects import Reason, Reject
 from rescind.domain.schema import Table, no_table
 from rescind.errors import (
@@ -194,7 +195,7 @@ def _given(tx: Transaction, reader: Reader, matched: Sequence[InputField], how: 
         yield _Given(matched, all_or_none(reader, matched, tx.check))
         tx.rows_read(reader.rows_read)
         return
-    with tx.output(rejecting.KIND, filename=rejecting.FILE_NAME, media_type=rejecting.MEDIA_TYPE) as file:
+    with tx.output(REJECTS, filename=rejecting.FILE_NAME, media_type=rejecting.MEDIA_TYPE) as file:
         rejects = Rejects(file, how.max_rejects)
         yield _Given(
             matched,

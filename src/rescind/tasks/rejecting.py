@@ -16,7 +16,6 @@ from rescind.pipeline import Check
 from rescind.readers.reader import InputField, Reader, Rows
 from rescind.uploads.output_file import OutputFile
 
-KIND = "rejects"
 FILE_NAME = "rejects.csv"
 MEDIA_TYPE = "text/csv; charset=utf-8"
 HEADER = ("record", "column", "value", "reason")

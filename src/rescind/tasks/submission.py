@@ -72,14 +72,17 @@ class Submission:
         def insert(connection: Connection, task_id: str) -> None:
             if upload is not None:
                 uploads.insert_upload(connection, upload)
-            elif kept is not None and uploads.get(connection, kept) is None:
-                raise UnknownUpload(f"No upload has the id {kept}.")
+            elif kept is not None:
+                _expect_upload(connection, kept)
             tasks.insert_task(connection, task_id, name, checked, branches, terms=terms, upload=kept)
 
         return self._insert(insert, key)
 
     def retry(self, task_id: str, key: Key | None = None) -> tuple[str, bool]:
-        """A new task with the same arguments. Repeating it answers the same one. Raises UnknownId, NotRetryable."""
+        """A new task with the same arguments. Repeating it answers the same one.
+
+        Raises UnknownId, NotRetryable, UnknownUpload where its file has been deleted meanwhile.
+        """
         with self._ledger.read() as connection:
             before = tasks.require(connection, task_id)
             already = tasks.retry_of(connection, task_id)
@@ -91,6 +94,8 @@ class Submission:
         kept = before.args.get(definition.upload_argument) if definition.upload_argument else None
 
         def insert(connection: Connection, new: str) -> None:
+            if kept is not None:
+                _expect_upload(connection, kept)
             tasks.insert_task(
                 connection,
                 new,
@@ -143,3 +148,9 @@ class Submission:
         if found.hash != key.hash:
             raise KeyReused(f"The Idempotency-Key {key.key!r} was used before with another request.")
         return found.task
+
+
+def _expect_upload(connection: Connection, upload_id: str) -> None:
+    """Keep the upload until the transaction ends. Raises UnknownUpload."""
+    if uploads.get(connection, upload_id) is None:
+        raise UnknownUpload(f"No upload has the id {upload_id}.")

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from rescind import failpoints
-from rescind.domain.receipt import Output, outputs_of
+from rescind.domain.receipt import REJECTS, Output, outputs_of
 from rescind.domain.states import State
 from rescind.domain.task import Task
 from rescind.errors import NoOutput, NotCommitted, OutputGone, OutputStorageFull
@@ -45,12 +45,13 @@ class _Found:
     path: Path
     task: str
     attempt: int
+    kind: str
     part: bool
     changed: datetime
 
 
 class OutputStore:
-    """The directory of outputs. `keep_days` is how long a committed task's files are kept."""
+    """The directory of outputs. `keep_days` is how long a task's files are kept."""
 
     def __init__(self, directory: Path, ledger: Ledger, keep_days: float = 7.0) -> None:
         self._directory = directory
@@ -154,9 +155,14 @@ class OutputStore:
             case State.prepared | State.committing | State.hazard:
                 return not file.part
             case State.committed:
-                return not file.part and (task.finished_at or at) > at - self._keep
+                return not file.part and self._lasts(task, at)
+            case State.checked:  # which rows would not fit is what a dry run was asked
+                return not file.part and file.kind == REJECTS and self._lasts(task, at)
             case _:
                 return False
+
+    def _lasts(self, task: Task, at: datetime) -> bool:
+        return (task.finished_at or at) > at - self._keep
 
     def _tasks(self, ids: Collection[str]) -> dict[str, Task]:
         with self._ledger.read() as connection:
@@ -169,13 +175,14 @@ class OutputStore:
                     continue
                 with suppress(FileNotFoundError):
                     changed = datetime.fromtimestamp(entry.stat(follow_symlinks=False).st_mtime, UTC)
-                    yield _Found(Path(entry.path), name["task"], int(name["attempt"]), bool(name["part"]), changed)
+                    attempt, part = int(name["attempt"]), bool(name["part"])
+                    yield _Found(Path(entry.path), name["task"], attempt, name["kind"], part, changed)
 
     def _path(self, task: Task, kind: str) -> Path:
         return self._directory / f"{task.id}.{task.attempt}.{kind}"
 
     def _why(self, task: Task) -> str:
-        if task.finished_at is not None and task.finished_at <= datetime.now(UTC) - self._keep:
+        if not self._lasts(task, datetime.now(UTC)):
             return f"files are kept for {self._keep.total_seconds() / 86_400:g} days"
         return "something else than Rescind has removed it"
 

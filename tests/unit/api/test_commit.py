@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -170,6 +170,15 @@ def test_a_retry_has_the_terms_of_the_first(s: Surface) -> None:
     s.sweep()
     again = document(s.call("POST", f"/v1/tasks/{task_id}/retry"))
     assert (again["commit"], again["targets"]) == ("manual", ["default", "archive"])
+
+
+def test_a_retry_whose_file_is_gone_is_refused(s: Surface) -> None:
+    task_id = s.accepted()
+    s.call("POST", f"/v1/tasks/{task_id}/stop")
+    s.sweep()
+    s.core.uploads.sweep(datetime.now(UTC) + timedelta(days=8))
+    answer = s.call("POST", f"/v1/tasks/{task_id}/retry")
+    assert code(answer) == (422, "unknown-upload")
 
 
 @pytest.mark.parametrize(

@@ -289,6 +289,17 @@ def test_the_file_of_an_attempt_is_kept_as_long_as_it_may_commit(
     assert bool(left(tmp_path)) == (state in KEPT)
 
 
+def test_of_a_dry_run_the_rows_that_would_not_fit_are_kept_as_long_as_a_committed_tasks_file(
+    ledger: Ledger, outputs: OutputStore, make: Make, tmp_path: Path
+) -> None:
+    task = a_task(ledger)
+    made = [make(task, kind) for kind in ("export", "rejects")]
+    in_state(ledger, task.id, State.checked, 1, *made)
+    assert outputs.sweep(now() + 6 * DAY) == 1
+    assert left(tmp_path) == [f"{task.id}.1.rejects"]
+    assert outputs.sweep(now() + 8 * DAY) == 1
+
+
 @pytest.mark.parametrize("state", State)
 def test_half_a_file_is_kept_while_its_attempt_is_at_work(
     ledger: Ledger, outputs: OutputStore, tmp_path: Path, state: State
