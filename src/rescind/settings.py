@@ -93,7 +93,8 @@ class Settings(BaseSettings):
         le=86_400,
         description="How long a task's statement waits for a lock that somebody else holds on a PostgreSQL, MariaDB or "
         "MySQL target (an open transaction, an ALTER TABLE, a backup); then the attempt ends, and counts as one of "
-        "three. A stop ends the wait at once.",
+        "three. On PostgreSQL one that waits to empty a table or to make it does not count, and is tried again until "
+        "that is free. A stop ends the wait at once.",
     )
     uploads: Path | None = Field(None, description="Where uploads are kept; without it, in the home.")
     outputs: Path | None = Field(

@@ -86,7 +86,7 @@ class Branch(Protocol):
         """Make the table: inside the transaction, or before `start` where DDL commits by itself.
 
         What the table's indexes cannot be is refused here, before a row is written. Raises TargetConflict where a
-        table of that name is there, TargetRefused.
+        table of that name is there, TargetBusy where another branch may yet have made it, TargetRefused.
         """
 
     def create_indexes(self, table: Table) -> None:
@@ -96,7 +96,10 @@ class Branch(Protocol):
         """
 
     def clear_table(self, table: str) -> int:
-        """Delete all rows; returns how many."""
+        """Delete all rows; returns how many. Of two branches at once the later deletes what the other has written.
+
+        Raises TargetBusy where the table's lock is not to be had.
+        """
 
     def writer(self, table: Table, columns: Sequence[str], key: Sequence[str] = ()) -> Writer:
         """A writer for those columns of the table. Without `key` every row is a new one.

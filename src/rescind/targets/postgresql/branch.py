@@ -11,7 +11,7 @@ from psycopg.pq import TransactionStatus
 
 from rescind.domain.branch import BranchId, MarkerKind, Protocol
 from rescind.domain.schema import Table
-from rescind.errors import TargetConflict, TargetRefused, TransactionBroken
+from rescind.errors import TargetBusy, TargetConflict, TargetRefused, TransactionBroken
 from rescind.targets import keys, marker
 from rescind.targets.guarded import GuardedConnection
 from rescind.targets.postgresql import catalog, reach, relations, sql
@@ -78,14 +78,18 @@ class PostgreSQLBranch:
         return self._sql
 
     def create_table(self, table: Table) -> None:
-        """Make the table. Raises TargetConflict if it is there, TargetRefused for what PostgreSQL will not have."""
+        """Make the table. Raises TargetConflict if it is there, TargetBusy if somebody else has not yet made it.
+
+        Raises TargetRefused for what PostgreSQL will not have.
+        """
         statement = sql.create_table(table)
         with self._own() as cursor, savepoint(cursor, "rescind_table"):
             taken = TargetConflict(f"Table {table.name} is there already: somebody else has just made it.")
             if relations.find(cursor, [table.name]) is not None:
                 raise taken
             try:
-                cursor.execute(statement)
+                with _busy(f"Table {table.name} is being made by somebody else."):
+                    cursor.execute(statement)
             except TAKEN as error:
                 raise taken from error
             except psycopg.ProgrammingError as error:
@@ -100,9 +104,15 @@ class PostgreSQLBranch:
                 cursor.execute(sql.create_index(relation.sql, columns))
 
     def clear_table(self, table: str) -> int:
-        """Delete all rows; returns how many. Raises UnknownTable, TargetRefused."""
+        """Delete all rows; returns how many. Raises UnknownTable, TargetRefused, TargetBusy.
+
+        Other writers wait from here on, readers do not: a row that another transaction commits meanwhile, such as that
+        of a second one that clears and fills the table, is not seen by the DELETE and would stay.
+        """
         with self._own() as cursor, savepoint(cursor, "rescind_clear"):
             relation = relations.to_be_written(cursor, table)
+            with _busy(f"Table {table} is being written to by somebody else."):
+                cursor.execute(f"LOCK TABLE {relation.sql} IN SHARE ROW EXCLUSIVE MODE")
             return cursor.execute(f"DELETE FROM {relation.sql}").rowcount
 
     def writer(self, table: Table, columns: Sequence[str], key: Sequence[str] = ()) -> Writer:
@@ -237,6 +247,15 @@ class PostgreSQLBranch:
                 yield psycopg.Cursor(self._connection)
         finally:
             self._connection.guard = guard
+
+
+@contextmanager
+def _busy(reason: str) -> Iterator[None]:
+    """Whoever holds the lock too long is at fault, and not the task: it waits, and loses no attempt."""
+    try:
+        yield
+    except psycopg.errors.LockNotAvailable as error:
+        raise TargetBusy(reason) from error
 
 
 def _number(cursor: Cursor) -> str:

@@ -18,6 +18,7 @@ from rescind.domain.branch import BranchId, Protocol
 from rescind.domain.schema import Column, Table, Type
 from rescind.errors import (
     ConstraintViolated,
+    TargetBusy,
     TargetConflict,
     TargetRefused,
     TransactionBroken,
@@ -211,14 +212,66 @@ def test_a_deadlock_and_a_lock_that_is_not_to_be_had_are_conflicts(begin: Begin,
     assert isinstance(deadlock.orig, psycopg.errors.DeadlockDetected)
 
 
-def test_a_lock_that_is_not_to_be_had_is_a_conflict(
-    target: PostgreSQLTarget, begin: Begin, branch: PostgreSQLBranch
-) -> None:
-    branch.clear_table("t")
+def test_a_lock_that_is_not_to_be_had_for_a_row_is_a_conflict(begin: Begin, branch: PostgreSQLBranch) -> None:
+    branch.connection().exec_driver_sql("SELECT * FROM t FOR UPDATE")
     second = begin()
     raw(second).execute("SET lock_timeout = '50ms'")
     with pytest.raises(TargetConflict, match="55P03"):
         second.clear_table("t")
+
+
+@pytest.mark.parametrize("holds", ["clear_table", "create_table", "writer"])
+def test_a_table_that_is_not_to_be_had_costs_no_attempt(begin: Begin, branch: PostgreSQLBranch, holds: str) -> None:
+    """Whoever clears it keeps other writers out, and is kept out by them; whoever makes it, others who make it."""
+    second = begin()
+    raw(second).execute("SET lock_timeout = '50ms'")
+    new = Table("new", T.columns)
+    if holds == "create_table":
+        branch.create_table(new)
+    elif holds == "writer":
+        branch.writer(T, ["a", "b"]).write(rows((2, "two")))
+    else:
+        branch.clear_table("t")
+    with pytest.raises(TargetBusy):
+        second.create_table(new) if holds == "create_table" else second.clear_table("t")
+    branch.write_marker(0, "")
+    branch.commit()
+    assert second.clear_table("new" if holds == "create_table" else "t") == (2 if holds == "writer" else 0)
+
+
+@pytest.mark.parametrize("filled", [False, True], ids=["before it is filled", "when it is filled"])
+def test_of_two_that_replace_the_rows_the_later_ones_stay_alone(
+    target: PostgreSQLTarget, begin: Begin, branch: PostgreSQLBranch, filled: bool
+) -> None:
+    branch.clear_table("t")
+    if filled:
+        branch.writer(T, ["a", "b"]).write(rows((2, "two")))
+    second = begin()
+    with ThreadPoolExecutor(1) as pool:
+        cleared = pool.submit(second.clear_table, "t")
+        until(lambda: cleared.done() or target.blocked(second.session), "it waits")
+        if not filled:
+            branch.writer(T, ["a", "b"]).write(rows((2, "two")))
+        branch.write_marker(1, "")
+        branch.commit()
+        assert cleared.result(30) == 1
+    second.writer(T, ["a", "b"]).write(rows((3, "three")))
+    assert raw(second).execute("SELECT * FROM t").fetchall() == [(3, "three")]
+
+
+@pytest.mark.parametrize("key", [[], ["a"]], ids=["append", "upsert"])
+def test_nobody_else_writes_to_a_table_that_is_cleared(
+    target: PostgreSQLTarget, begin: Begin, branch: PostgreSQLBranch, sql: Sql, key: list[str]
+) -> None:
+    branch.clear_table("t")
+    second = begin()
+    with ThreadPoolExecutor(1) as pool:
+        written = pool.submit(lambda: second.writer(T, ["a", "b"], key).write(rows((2, "two"))))
+        until(lambda: target.blocked(second.session), "it waits")
+        assert sql("SELECT * FROM t") == [(1, "one")]
+        branch.write_marker(0, "")
+        branch.commit()
+        assert written.result(30) == 1
 
 
 def test_a_table_altered_meanwhile_is_a_conflict(begin: Begin, sql: Sql) -> None:
@@ -236,7 +289,7 @@ def test_a_table_altered_meanwhile_is_a_conflict(begin: Begin, sql: Sql) -> None
 def test_locks_in_words(branch: PostgreSQLBranch) -> None:
     assert branch.locks() == ""
     branch.clear_table("t")
-    assert branch.locks() == "t: RowExclusiveLock and its written rows"
+    assert branch.locks() == "t: RowExclusiveLock, ShareRowExclusiveLock and its written rows"
 
 
 @pytest.mark.parametrize(
