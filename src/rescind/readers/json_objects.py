@@ -15,8 +15,8 @@ import base64
 import binascii
 import re
 from codecs import BOM_UTF8
-from collections.abc import Iterator, Sequence
-from contextlib import closing, suppress
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing
 from functools import lru_cache
 from itertools import pairwise
 from operator import attrgetter
@@ -46,6 +46,7 @@ pc: Any = compute  #: its type hints know no constants
 
 MOST_NAMES = 16_384  #: more are no columns of any database: the names are data
 _UNUSUAL = re.compile(r'["\\\x00-\x1f]')
+_NO_LINE_BETWEEN = re.compile(rb"\}[ \t\r]*\{")
 _NULL = msgspec.Raw(b"null")
 _WORDS_OF_STRINGS = (Type.integer, Type.real, Type.boolean)
 
@@ -66,10 +67,6 @@ class Objects(NamedTuple):
         bounds = [-1, *self.separators.tolist(), len(self.data)]
         found = [self.data[start + 1 : end] for start, end in pairwise(bounds)]
         return [record for record in found if record.strip()] if self.lines else found
-
-    def array(self) -> bytes:
-        """All records as one JSON array, if they are well formed."""
-        return b"[" + (self.data.replace(b"\n", b",") if self.lines else self.data) + b"]"
 
 
 def record_too_long(offset: int, limit: int) -> RecordTooLong:
@@ -203,8 +200,8 @@ def _until(separators: npt.NDArray[np.int64], end: int) -> npt.NDArray[np.int64]
 
 def _add_names(piece: Objects, names: dict[str, None]) -> int:
     """Put the names that are new to the others; how many records there are. What is malformed is left to the rows."""
-    with suppress(msgspec.MsgspecError):
-        return len(_decoder(tuple(names), strict=True).decode(piece.array()))
+    if not _unusual(names) and (known := _at_once(piece, names, strict=True)) is not None:
+        return len(known)
     records = piece.records()
     anything = msgspec.json.Decoder(dict[str, msgspec.Raw])
     for record in records:
@@ -221,12 +218,40 @@ def _add_names(piece: Objects, names: dict[str, None]) -> int:
 
 @lru_cache(maxsize=16)
 def _decoder(names: tuple[str, ...], *, strict: bool = False, one: bool = False) -> msgspec.json.Decoder[Any]:
-    """Of objects with these names, each value as it stands in the text. `strict`: with no other names."""
-    if _UNUSUAL.search("".join(names)):  # such names the library does not take
-        return msgspec.json.Decoder(dict[str, msgspec.Raw] if one or strict else list[dict[str, msgspec.Raw]])
+    """Of objects with these names, each value as it stands in the text.
+
+    `strict`: with no other names, if they are usual ones.
+    """
+    if _unusual(names):
+        return msgspec.json.Decoder(dict[str, msgspec.Raw] if one else list[dict[str, msgspec.Raw]])
     fields = [(f"f{place}", msgspec.Raw, msgspec.field(default=_NULL, name=name)) for place, name in enumerate(names)]
     record = msgspec.defstruct("Record", fields, forbid_unknown_fields=strict, gc=False)
     return msgspec.json.Decoder(record if one else list[record])  # type: ignore[valid-type]
+
+
+def _unusual(names: Iterable[str]) -> bool:
+    """Whether the library does not take them as names of fields."""
+    return _UNUSUAL.search("".join(names)) is not None
+
+
+def _at_once(piece: Objects, names: Iterable[str], *, strict: bool = False) -> list[Any] | None:
+    """All records by one call; None where they might be others than each is by itself.
+
+    Of an array they are as many and the same, or it is no JSON: the commas at which it was cut are in JSON those
+    between its elements. (An empty element and nothing else is no JSON either, but a bracket's two halves are.)
+
+    Of lines the library makes objects with nothing but white space between them, and to it a line end is white space
+    too. But if no line has `}`, white space and `{` one after the other, no two objects begin in a line, since the
+    first would end in it. If there are as many as lines then, one begins in each; and it ends there, since it ends
+    before the next one begins, with white space between. So each line is one object, and white space around it.
+    """
+    decoder = _decoder(tuple(names), strict=strict, one=piece.lines)
+    try:
+        found = decoder.decode_lines(piece.data) if piece.lines else decoder.decode(b"[" + piece.data + b"]")
+    except msgspec.MsgspecError:
+        return None
+    by_line = not piece.lines or not _NO_LINE_BETWEEN.search(piece.data)
+    return found if by_line and len(found) == len(piece.separators) + 1 else None
 
 
 class _Decoded(NamedTuple):
@@ -241,14 +266,8 @@ class _Decoded(NamedTuple):
 
 
 def _decoded(piece: Objects, names: Sequence[str]) -> _Decoded:
-    malformed: dict[int, Reject] = {}
-    try:
-        found = _decoder(tuple(names)).decode(piece.array())
-        # A line end within a record became a comma.
-        whole = not piece.lines or len(found) == len(piece.separators) + 1
-    except msgspec.MsgspecError:
-        whole = False
-    if not whole:
+    found, malformed = _at_once(piece, names), dict[int, Reject]()
+    if found is None:
         found, malformed = _one_by_one(piece.records(), _decoder(tuple(names), one=True))
     numbers = np.delete(np.arange(len(found) + len(malformed)), [number - 1 for number in malformed]) + 1
     return _Decoded([_tokens(found, place, name) for place, name in enumerate(names)], numbers, malformed)

@@ -9,14 +9,15 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.support.reading import MIB, Files, columns, never, rows
 
-from rescind.domain.schema import Type
+from rescind.domain.schema import Column, Type
 from rescind.errors import InputTruncated, InvalidEncoding, InvalidHeader, InvalidInput, RecordTooLong, Stopped
 from rescind.readers import json_objects
-from rescind.readers.reader import Source
+from rescind.readers.options import Format
+from rescind.readers.reader import InputField, Source
 from rescind.readers.registry import open_reader
 
 Wrap = Callable[[Sequence[str]], bytes]
@@ -107,6 +108,29 @@ def test_case_c15_a_record_over_two_lines_is_none(files: Files) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("records", "bad"),
+    [
+        ('{"a":"x\ny"}\n{"a":"p"},{"a":"q"}', [2, 3, 4]),
+        ('{"a":[1\n2]}\n{},{}', [2, 3, 4]),
+        ('{"a":[{}\n{}]}\n{},{}', [2, 3, 4]),
+        ('{"a":\n1}\n{"a":1} {"a":2}', [2, 3, 4]),
+        ('{"a":\n1}{"a":2}\n{"a":3}', [2, 3]),
+        ('{"a":1}\n\n{"a":2}\r{"a":3}', [3]),
+    ],
+)
+def test_case_c15_a_line_is_a_record_however_the_others_make_up_for_it(
+    files: Files, records: str, bad: list[int]
+) -> None:
+    """There are as many objects as lines, were line ends commas or white space as in other JSON."""
+    rejects = files.rejected(b'{"a":"ok"}\n' + records.encode(), Type.json)
+    assert [reject.record for reject in rejects] == bad
+
+
+def test_a_name_in_a_line_that_others_seem_to_go_on_around_is_a_field(files: Files) -> None:
+    assert files.open(b'{"a":1}\n{"a":[1\n{"b":2}\n3]}\n').header == ("a", "b")
+
+
 def test_empty_lines_are_no_records(files: Files) -> None:
     assert files.rows(b'\n{"a":1}\r\n\r\n  \n{"a":2}') == [("1",), ("2",)]
 
@@ -114,6 +138,10 @@ def test_empty_lines_are_no_records(files: Files) -> None:
 @arrays
 def test_an_empty_element_is_a_reject(files: Files, wrap: Wrap) -> None:
     assert [reject.record for reject in files.rejected(wrap(['{"a":1}', "", '{"a":2}', ""]), Type.text)] == [2, 4]
+
+
+def test_an_empty_element_in_a_block_of_its_own_is_a_reject(files: Files) -> None:
+    assert [reject.record for reject in files.rejected(b'[{"a":1},' + b" " * 3 * MIB + b"]", Type.text)] == [2]
 
 
 @each
@@ -266,3 +294,51 @@ def test_texts_come_back_as_they_were(records: list[dict[str, Any]], wrap: Wrap,
         reader = Files(Path(directory)).open(data)
         assert reader.header == tuple(names)
         assert rows(reader, columns(reader)) == [tuple(record.get(name) for name in names) for record in records]
+
+
+PIECES = [
+    '{"a":',
+    '"a":',
+    "{",
+    "}",
+    "[",
+    "]",
+    '"',
+    '"x',
+    "\\",
+    ",",
+    ":",
+    "1",
+    "{}",
+    '{"a":1}',
+    '{"b":[2]}',
+    " ",
+    "\r",
+    "\t",
+]
+BROKEN = st.lists(st.sampled_from([*PIECES, "\n", "\n"]), max_size=14).map("".join)
+
+
+@settings(max_examples=500)
+@given(BROKEN, st.sampled_from([Format.ndjson, Format.json]))
+def test_case_c15_records_in_pieces_are_what_each_is_by_itself(text: str, format_: Format) -> None:
+    data = f'{{"a":0}}\n{text}\n' if format_ is Format.ndjson else f'[{{"a":0}},{text}]'
+    with TemporaryDirectory() as directory:
+        assert read(Path(directory), data.encode(), format_, 1) == read(Path(directory), data.encode(), format_, MIB)
+
+
+def read(directory: Path, data: bytes, format_: Format, block: int) -> object:
+    """All that a file tells, read in blocks of so many bytes; with 1 no block has two records."""
+    with pytest.MonkeyPatch.context() as patch:
+        for module in ("json_lines", "json_array"):
+            patch.setattr(f"rescind.readers.{module}.BLOCK_BYTES", block)
+        try:
+            reader = Files(directory).open(data, format=format_)
+            fields = [InputField(name, Column(name, Type.json, "")) for name in reader.header]
+            found = list(reader.rows(fields, never))
+        except InvalidInput as error:
+            return str(error)
+        rows = [(part.records.tolist(), part.batch.to_pydict(), part.rejects) for part in found]
+        numbers = [number for records, _, _ in rows for number in records]
+        values = {name: [value for _, batch, _ in rows for value in batch[name]] for name in reader.header}
+        return reader.header, reader.rows_read, numbers, values, [reject for *_, rejects in rows for reject in rejects]
