@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from codecs import BOM_UTF8
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, TypeAlias
 
@@ -40,6 +41,8 @@ def batches(rows: Iterable[Any], columns: Sequence[Column]) -> Iterator[pa.Recor
 def _batch(csv: bytes, columns: Sequence[Column]) -> pa.RecordBatch:
     names = [column.name for column in columns]
     places = [str(n) for n in range(len(columns))]  # two columns' names may not differ for Arrow's reader
+    if csv.startswith(BOM_UTF8):  # of one that the first value begins with, Arrow's reader takes one away
+        csv = BOM_UTF8 + csv
     table = pacsv.read_csv(
         io.BytesIO(csv),
         pacsv.ReadOptions(column_names=places, block_size=len(csv) + 1, use_threads=False),

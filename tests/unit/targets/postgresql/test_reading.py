@@ -10,6 +10,7 @@ from tests.unit.targets.reading import ENDED_SECONDS, reading
 
 from rescind.errors import RescindError
 from rescind.targets.portions import BYTES_PER_BATCH
+from rescind.targets.postgresql import arrow
 from rescind.targets.postgresql.target import PostgreSQLTarget
 
 WAITING = "SELECT 1 FROM pg_stat_activity WHERE query LIKE 'COPY%' AND wait_event_type = 'Lock'"
@@ -33,3 +34,15 @@ def test_rows_that_are_wide_come_few_at_a_time(target: PostgreSQLTarget, sql: Sq
         sizes = [(batch.num_rows, batch.nbytes) for batch in batches]
     assert sum(rows for rows, _ in sizes) == 1_000
     assert max(size for _, size in sizes) < 2 * BYTES_PER_BATCH
+
+
+@pytest.mark.parametrize("value", ["\ufeff", "\ufeffx", "\ufeff\ufeff", '\ufeff"'])
+def test_a_value_keeps_the_byte_order_mark_that_a_batch_begins_with(
+    target: PostgreSQLTarget, sql: Sql, monkeypatch: pytest.MonkeyPatch, value: str
+) -> None:
+    monkeypatch.setattr(arrow, "ROWS_PER_BATCH", 2)
+    sql("CREATE TABLE t(a text, n int)")
+    for n in range(4):
+        sql("INSERT INTO t VALUES (%s, %s)", value, n)
+    with target.catalog().rows("t") as batches:
+        assert [batch.to_pydict()["a"] for batch in batches] == [[value, value]] * 2
