@@ -223,3 +223,16 @@ def test_the_key_of_a_new_table_is_among_its_columns(s: Surface) -> None:
     answer = s.load("create=true&key=c", table="made", content=b"a,b\n1,x\n")
     assert (answer.status_code, document(answer)["errors"][0]["name"]) == (422, "key")
     assert "no column 'c'" in document(answer)["detail"]
+
+
+@pytest.mark.parametrize("url", ["sqlite"], indirect=True)
+def test_a_row_that_the_table_skips_without_a_word_is_left_out_and_told(s: Surface, url: str) -> None:
+    run(url, "CREATE TRIGGER skips BEFORE INSERT ON items WHEN new.id = 4 BEGIN SELECT RAISE(IGNORE); END")
+    content = b"id,name\n3,a\n4,b\n5,c\n6,d\n"
+    task = ended(s, "on_error=skip", content)
+    assert items(url) == [*OLD, (3, "a"), (5, "c"), (6, "d")]
+    (reject,) = document(s.call("GET", task["links"]["rejects"]))["rejects"]
+    assert reject["record"] == 2
+    assert "took 0 of 1 rows" in reject["reason"]
+    task = ended(s, "", content)
+    assert (task["state"], len(items(url))) == ("failed", 5)

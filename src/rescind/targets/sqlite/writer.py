@@ -64,6 +64,10 @@ class SQLiteWriter:
         with self._own(), self._all_or_none():
             for start in range(0, batch.num_rows, self._chunk):
                 written += self._write_chunk(batch.slice(start, self._chunk), start)
+            if written != batch.num_rows:
+                # SQLite's own count: it leaves them out without an error.
+                told = f"SQLite took {written} of {batch.num_rows} rows: the table skips rows"
+                raise ConstraintViolated(f"{told} (ON CONFLICT IGNORE, or a trigger's RAISE(IGNORE)).")
         return written
 
     def close(self) -> None:
@@ -115,7 +119,6 @@ class SQLiteWriter:
                 cursor = self._session.cursor().executemany(self._statement(rows), statements())
         except ConstraintViolated as error:
             raise ConstraintViolated(str(error), self._offender(values, at, at + rows, start)) from error.__cause__
-        # SQLite's count, not ours: ON CONFLICT IGNORE in the table's definition skips rows without an error.
         return int(cursor.rowcount)
 
     def _offender(self, values: list[Any], first: int, last: int, start: int) -> int | None:

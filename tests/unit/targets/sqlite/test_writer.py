@@ -165,13 +165,30 @@ def test_a_constraint_that_rolls_back_ends_the_transaction_and_nothing_is_writte
     assert sql("SELECT a FROM t") == [(1,)]
 
 
-def test_rows_that_the_table_itself_ignores_are_not_counted(
-    reopen: Callable[[], SQLiteBranch], sql: Callable[..., Any]
+@pytest.mark.parametrize("key", [[], ["a"]], ids=["append", "upsert"])
+@pytest.mark.parametrize(
+    "skips",
+    ["", "CREATE TRIGGER skips BEFORE INSERT ON once WHEN new.b = 7 BEGIN SELECT RAISE(IGNORE); END"],
+    ids=["on conflict ignore", "trigger"],
+)
+def test_rows_that_the_table_itself_skips_are_refused_with_all_of_their_batch(
+    reopen: Callable[[], SQLiteBranch], sql: Callable[..., Any], skips: str, key: list[str]
 ) -> None:
-    sql("CREATE TABLE once(a INTEGER UNIQUE ON CONFLICT IGNORE)")
-    table = Table("once", (Column("a", Type.integer, "INTEGER"),))
-    again = reopen()
-    assert again.writer(table, ["a"]).write(pa.RecordBatch.from_pydict({"a": [1, 1, 2]})) == 2
+    """The key that is twice in the rows does not matter to an upsert, nor that a row is changed and not new."""
+    sql("CREATE TABLE once(a INTEGER PRIMARY KEY, b INTEGER UNIQUE ON CONFLICT IGNORE)")
+    sql("INSERT INTO once VALUES (1, 1)")
+    if skips:
+        sql(skips)
+    table = Table("once", (Column("a", Type.integer, "INTEGER", key=1), Column("b", Type.integer, "INTEGER")))
+    writer = (branch := reopen()).writer(table, ["a", "b"], key)
+    good = {"a": [1, 2, 2], "b": [1, 2, 3]} if key else {"a": [2, 3, 4], "b": [2, 3, 4]}
+    assert writer.write(pa.RecordBatch.from_pydict(good)) == 3
+    before = branch.connection().exec_driver_sql("SELECT * FROM once").all()
+    bad = {"a": [5, 6, 8], "b": [5, 7 if skips else 5, 8]}
+    with pytest.raises(ConstraintViolated, match="took 2 of 3 rows") as error:
+        writer.write(pa.RecordBatch.from_pydict(bad))
+    assert error.value.row is None
+    assert branch.connection().exec_driver_sql("SELECT * FROM once").all() == before
 
 
 def test_a_cancel_ends_a_long_write(branch: SQLiteBranch) -> None:
