@@ -92,7 +92,7 @@ class MySQLBranch:
         if self._server.variables.get("lower_case_table_names", "0") != "0" and table.name != table.name.lower():
             raise TargetRefused(f"This server has names of tables in lower case only: {table.name.lower()}.")
         has_uuid = self._server.maria and self._server.release >= _HAS_UUID
-        statement = sql.create_table(table, self.id, has_uuid)
+        statement = sql.create_table(table, self.id, self._server.maria, has_uuid)
         try:
             run(self._connection, statement)
         except pymysql.Error as error:

@@ -74,6 +74,16 @@ class Upserts(Suite):
         finish(branch, 8)
         assert there.values(ITEMS.name) == [(1, "item 1"), (2, "d"), (3, "item 3"), (8, "x"), (9, "c")]
 
+    def test_texts_that_are_not_the_same_are_keys_of_their_own(self, empty: Scene) -> None:
+        table = Table("words", (Column("k", Type.text, "", nullable=False, key=1), Column("n", Type.integer, "")))
+        empty.make(table)
+        keys = ["a", "a ", "a  ", "A", "\u00e4", "a\u0308", "", " ", "a\t"]
+        branch = empty.begin()
+        rows = pa.RecordBatch.from_pydict({"k": keys, "n": list(range(len(keys)))})
+        assert write(branch, rows, table=table, key=["k"]) == len(keys)
+        finish(branch, len(keys))
+        assert sorted(empty.values(table.name)) == sorted(zip(keys, range(len(keys)), strict=True))
+
     def test_columns_that_are_not_written_keep_their_values(self, empty: Scene) -> None:
         rows = [("x", 1, 10, "one"), ("x", 2, 20, "two")]
         kinds = [ARROW[column.type] for column in PARTS.columns]

@@ -9,6 +9,7 @@ from tests.unit.targets.mysql.conftest import Sql
 from rescind.domain.branch import BranchId, Protocol
 from rescind.domain.schema import Column, Table, Type
 from rescind.errors import ConstraintViolated, TargetRefused
+from rescind.targets.mysql.sql import create_table
 from rescind.targets.mysql.target import MySQLTarget
 
 COLUMNS = (
@@ -81,3 +82,10 @@ def test_what_an_index_cannot_be_is_refused_and_no_table_made(
         branch.create_table(Table("made", columns, indexes=(index if named != "1071" else (*index, "long"),)))
     branch.close()
     assert target.catalog().tables() == []
+
+
+@pytest.mark.parametrize(("maria", "collation"), [(True, "utf8mb4_nopad_bin"), (False, "utf8mb4_0900_bin")])
+def test_a_text_in_a_key_is_compared_as_it_is_written(identity: BranchId, maria: bool, collation: str) -> None:
+    """MySQL's manual: its collations of UCA 9.0.0 alone are NO PAD, and count the spaces at the end."""
+    statement = create_table(made(), identity, maria, has_uuid=maria)
+    assert f"`k` VARCHAR(191) CHARACTER SET utf8mb4 COLLATE {collation} NOT NULL" in statement
