@@ -17,7 +17,7 @@ import re
 from codecs import BOM_UTF8
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import pairwise
 from operator import attrgetter
 from typing import Any, NamedTuple, Protocol
@@ -31,7 +31,7 @@ from pyarrow import compute
 from rescind.domain.rejects import Reason, Reject, shorten
 from rescind.domain.schema import Column, Type
 from rescind.errors import InvalidEncoding, InvalidHeader, InvalidInput, RecordTooLong
-from rescind.pipeline import Check, in_order
+from rescind.pipeline import Check, in_a_thread, in_order
 from rescind.readers import compression
 from rescind.readers.casts import Failure
 from rescind.readers.fitting import Given, fit
@@ -47,6 +47,8 @@ pc: Any = compute  #: its type hints know no constants
 MOST_NAMES = 16_384  #: more are no columns of any database: the names are data
 _UNUSUAL = re.compile(r'["\\\x00-\x1f]')
 _NO_LINE_BETWEEN = re.compile(rb"\}[ \t\r]*\{")
+#: What the decoder raises for bytes that are not what it is for. Of an object of a thousand levels it is the latter.
+_MALFORMED = (msgspec.MsgspecError, RecursionError)
 _NULL = msgspec.Raw(b"null")
 _WORDS_OF_STRINGS = (Type.integer, Type.real, Type.boolean)
 
@@ -161,7 +163,9 @@ class JsonReader(PiecewiseReader[Objects]):
             if check is None and records:
                 return tuple(found), False
             _require_utf8(piece, records)
-            records += _add_names(piece, found)
+            # How deep an object may be nested depends on the calls that are under way: as few as where rows are made,
+            # or a record would be one there whose names were not seen here.
+            records += in_a_thread(partial(_add_names, piece, found), check or _nothing)
         return tuple(found), True
 
 
@@ -207,7 +211,7 @@ def _add_names(piece: Objects, names: dict[str, None]) -> int:
     for record in records:
         try:
             names.update(dict.fromkeys(anything.decode(record)))
-        except msgspec.MsgspecError:
+        except _MALFORMED:
             continue
         if len(names) > MOST_NAMES:
             raise InvalidInput(
@@ -248,7 +252,7 @@ def _at_once(piece: Objects, names: Iterable[str], *, strict: bool = False) -> l
     decoder = _decoder(tuple(names), strict=strict, one=piece.lines)
     try:
         found = decoder.decode_lines(piece.data) if piece.lines else decoder.decode(b"[" + piece.data + b"]")
-    except msgspec.MsgspecError:
+    except _MALFORMED:
         return None
     by_line = not piece.lines or not _NO_LINE_BETWEEN.search(piece.data)
     return found if by_line and len(found) == len(piece.separators) + 1 else None
@@ -278,8 +282,9 @@ def _one_by_one(records: list[bytes], decoder: msgspec.json.Decoder[Any]) -> tup
     for number, record in enumerate(records, 1):
         try:
             found.append(decoder.decode(record))
-        except msgspec.MsgspecError as error:
-            reason = Reason.not_object.format(message=str(error))
+        except _MALFORMED as error:
+            message = "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
+            reason = Reason.not_object.format(message=message)
             malformed[number] = Reject(number, None, shorten(record.decode().strip()), reason)
     return found, malformed
 

@@ -17,7 +17,7 @@ from rescind.domain.schema import Column, Type
 from rescind.errors import InputTruncated, InvalidEncoding, InvalidHeader, InvalidInput, RecordTooLong, Stopped
 from rescind.readers import json_objects
 from rescind.readers.options import Format
-from rescind.readers.reader import InputField, Source
+from rescind.readers.reader import InputField, Reader, Source
 from rescind.readers.registry import open_reader
 
 Wrap = Callable[[Sequence[str]], bytes]
@@ -129,6 +129,38 @@ def test_case_c15_a_line_is_a_record_however_the_others_make_up_for_it(
 
 def test_a_name_in_a_line_that_others_seem_to_go_on_around_is_a_field(files: Files) -> None:
     assert files.open(b'{"a":1}\n{"a":[1\n{"b":2}\n3]}\n').header == ("a", "b")
+
+
+@each
+@pytest.mark.parametrize("depth", [5_000, 100_000])
+@pytest.mark.parametrize(("opened", "closed"), [("[", "]"), ('{"a":', "}")])
+def test_case_c15_an_object_that_is_nested_too_deeply_is_a_reject(
+    files: Files, wrap: Wrap, depth: int, opened: str, closed: str
+) -> None:
+    deep = f'{{"a":{opened * depth}1{closed * depth}}}'
+    data = wrap(['{"a":1}', deep, '{"a":2}'])
+    assert files.open(data).infer(never)[0].type is Type.integer
+    for type_ in (Type.integer, Type.json):
+        [reject] = files.rejected(data, type_)
+        assert (reject.record, reject.column) == (2, None)
+        assert reject.reason == "not a JSON object: it is nested too deeply"
+        assert reject.value is not None
+        assert deep.startswith(reject.value[:20])
+
+
+@each
+def test_names_are_those_of_all_records_that_are_rows_however_many_calls_are_under_way(
+    files: Files, wrap: Wrap
+) -> None:
+    """Some hundred calls less are left for the look at the names, if they count."""
+    data = wrap(['{"a":1}', f'{{"a":2,"b":{"[" * 700}{"]" * 700}}}'])
+
+    def after(calls: int) -> Reader:
+        return after(calls - 1) if calls else files.open(data)
+
+    reader = after(400)
+    assert reader.header == ("a", "b")
+    assert reader.infer(never)[1].type is Type.json
 
 
 def test_empty_lines_are_no_records(files: Files) -> None:
