@@ -45,6 +45,9 @@ from rescind.readers.spelling import Spelling
 pc: Any = compute  #: its type hints know no constants
 
 MOST_NAMES = 16_384  #: more are no columns of any database: the names are data
+#: Looked at together at most. What is wrong with a record takes some hundred bytes, and a file of lines of one letter
+#: had half a million of them in a block of a MiB.
+PIECE_RECORDS = 65_536
 _UNUSUAL = re.compile(r'["\\\x00-\x1f]')
 _NO_LINE_BETWEEN = re.compile(rb"\}[ \t\r]*\{")
 #: What the decoder raises for bytes that are not what it is for. Of an object of a thousand levels it is the latter.
@@ -84,13 +87,25 @@ def bounded(found: Objects, limit: int) -> Iterator[Objects]:
     starts = np.insert(separators + 1, 0, 0)
     longer = np.flatnonzero(np.append(separators, len(data)) - starts > limit)
     if not len(longer):
-        if not lines or data.strip():
-            yield found
+        yield from _in_parts(found)
         return
     start = int(starts[longer[0]])
     if start:
-        yield Objects(data[: start - 1], offset, separators[: longer[0] - 1], lines)
+        yield from _in_parts(Objects(data[: start - 1], offset, separators[: longer[0] - 1], lines))
     raise record_too_long(offset + start, limit)
+
+
+def _in_parts(found: Objects) -> Iterator[Objects]:
+    """The same, PIECE_RECORDS at a time, without parts in which all lines are empty."""
+    data, offset, separators, lines = found
+    start = 0
+    for first in range(0, len(separators) + 1, PIECE_RECORDS):
+        last = first + PIECE_RECORDS - 1
+        end = int(separators[last]) if last < len(separators) else len(data)
+        part = data[start:end]
+        if not lines or part.strip():
+            yield Objects(part, offset + start, separators[first:last] - start, lines)
+        start = end + 1
 
 
 def without_mark(stream: Readable, size: int) -> tuple[bytes, int]:

@@ -127,6 +127,15 @@ def test_case_c15_a_line_is_a_record_however_the_others_make_up_for_it(
     assert [reject.record for reject in rejects] == bad
 
 
+@pytest.mark.parametrize("wrap", [lines, array])
+def test_so_many_records_are_not_looked_at_together_that_they_take_much_memory(files: Files, wrap: Wrap) -> None:
+    reader = files.open(wrap(['{"a":1}', *["1"] * 200_000, '{"a":2}']))
+    found = list(reader.rows([InputField("a", Column("a", Type.integer, ""))], never, keep=0))
+    assert all(rows.rejected + rows.batch.num_rows <= json_objects.PIECE_RECORDS for rows in found)
+    assert (sum(rows.rejected for rows in found), sum(rows.batch.num_rows for rows in found)) == (200_000, 2)
+    assert reader.rows_read == 200_002
+
+
 def test_a_name_in_a_line_that_others_seem_to_go_on_around_is_a_field(files: Files) -> None:
     assert files.open(b'{"a":1}\n{"a":[1\n{"b":2}\n3]}\n').header == ("a", "b")
 
@@ -352,16 +361,22 @@ BROKEN = st.lists(st.sampled_from([*PIECES, "\n", "\n"]), max_size=14).map("".jo
 
 
 @settings(max_examples=500)
-@given(BROKEN, st.sampled_from([Format.ndjson, Format.json]))
-def test_case_c15_records_in_pieces_are_what_each_is_by_itself(text: str, format_: Format) -> None:
+@given(BROKEN, st.sampled_from([Format.ndjson, Format.json]), st.integers(1, 4))
+def test_case_c15_records_in_pieces_are_what_each_is_by_itself(text: str, format_: Format, parts: int) -> None:
     data = f'{{"a":0}}\n{text}\n' if format_ is Format.ndjson else f'[{{"a":0}},{text}]'
     with TemporaryDirectory() as directory:
-        assert read(Path(directory), data.encode(), format_, 1) == read(Path(directory), data.encode(), format_, MIB)
+        alone, together, parted = (
+            read(Path(directory), data.encode(), format_, block, records)
+            for block, records in ((1, 1), (MIB, MIB), (MIB, parts))
+        )
+    assert together == alone
+    assert parted == alone
 
 
-def read(directory: Path, data: bytes, format_: Format, block: int) -> object:
-    """All that a file tells, read in blocks of so many bytes; with 1 no block has two records."""
+def read(directory: Path, data: bytes, format_: Format, block: int, records: int) -> object:
+    """All that a file tells, read in blocks of so many bytes, and in parts of so many records."""
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(json_objects, "PIECE_RECORDS", records)
         for module in ("json_lines", "json_array"):
             patch.setattr(f"rescind.readers.{module}.BLOCK_BYTES", block)
         try:
