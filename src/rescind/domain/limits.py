@@ -41,6 +41,8 @@ _FIRST_NOT_ASCII = 0x80
 _LISTED_CHARACTERS = 120  #: of an enumeration's labels in a reason
 #: From here on a double rounds to the infinity of 32 bits: half a step beyond the greatest of them.
 _SINGLE_OVERFLOW = float.fromhex("0x1.ffffffp127")
+LOSES_SPACES = "the column cuts spaces off the end"
+_GREATEST_WHOLE = 2.0**53  #: beyond it a double itself no longer tells one whole number from the next
 
 
 @dataclass(frozen=True)
@@ -104,6 +106,12 @@ def require(
     first = min((v for v in found if v is not None), key=lambda v: v.row, default=None)
     if first is not None:
         raise ConstraintViolated(f"A value does not fit {first}.", first.row)
+
+
+def first_altered(column: Column, altered: Mask, reason: str) -> Violation | None:
+    """The first row, if any, of those that a database would store as another value without a word."""
+    row = pc.index(altered, True).as_py()
+    return None if row < 0 else Violation(row, column.name, None, reason)
 
 
 def beyond(column: Column, values: Values) -> dict[int, str]:
@@ -224,6 +232,7 @@ def _real(column: Column) -> Iterator[Rule]:
         yield Rule(Reason.not_finite, lambda values: pc.invert(pc.is_finite(values)))
     if column.limits.single:
         yield Rule(Reason.out_of_range.format(type="real of 32 bits"), _not_single)
+        yield Rule(Reason.number, _another_whole)
 
 
 def _not_single(values: Values) -> Mask:
@@ -232,6 +241,12 @@ def _not_single(values: Values) -> Mask:
     too_great = pc.and_(pc.greater_equal(size, _SINGLE_OVERFLOW), pc.is_finite(size))
     lost = pc.and_(pc.greater(size, 0.0), pc.equal(values.cast(pa.float32(), safe=False), pa.scalar(0.0, pa.float32())))
     return pc.or_(too_great, lost)
+
+
+def _another_whole(values: Values) -> Mask | None:
+    """Fractions are rounded, as everybody expects of a real; 16777217, perhaps a number of something, is not."""
+    whole = pc.and_(pc.equal(pc.floor(values), values), pc.less_equal(pc.abs(values), _GREATEST_WHOLE))
+    return pc.and_(whole, pc.not_equal(values.cast(pa.float32(), safe=False).cast(pa.float64()), values))
 
 
 def _decimal(column: Column) -> Iterator[Rule]:

@@ -58,6 +58,10 @@ BEYOND: list[tuple[Type, dict[str, Any], list[Any], list[Any], str]] = [
         Type.real, {"single": True}, [3.4028234663852886e38, -3.4e38, 1e-45, -0.0, 0.1, NAN, INFINITY],
         [3.4028235677973366e38, -1e39, 1e-46], "out of range for real of 32 bits",
     ),
+    (
+        Type.real, {"single": True}, [16777216.0, -16777218.0, 2.0**53, 1e10, 16777217.5, 3e38, 0.1],
+        [16777217.0, -16777217.0, 123456789.0, 2.0**53 - 1], "a number that the column would keep as another",
+    ),
     (Type.text, {"characters": 3}, ["", "abc", "äöü", "🙂🙂🙂"], ["abcd", "🙂🙂🙂🙂"],
      "longer than the 3 characters that the column holds"),
     (Type.text, {"bytes": 4}, ["abcd", "🙂", "äö"], ["abcde", "äöü"], "longer than the 4 bytes that the column holds"),

@@ -78,6 +78,11 @@ def exact(found: Column) -> int | None:
     return int(size[1]) if size else None
 
 
+def labels_of_set(found: Column) -> tuple[str, ...] | None:
+    """A SET's labels, of which the server keeps each once and in this order. None for other columns."""
+    return _labels(found.declared) if found.declared.startswith("set(") else None
+
+
 def loses_spaces(found: Column) -> bool:
     """Whether the server cuts spaces off the end of its texts."""
     return found.declared.startswith("char(") and found.type is Type.text
@@ -141,9 +146,12 @@ def _other(found: Described) -> tuple[Type, Limits]:
         case "year":
             return Type.integer, Limits(low=1901, high=2155)
         case "enum":
-            labels = tuple(label.replace("''", "'") for label in _LABEL.findall(found.declared))
-            return Type.text, Limits(values=labels)
+            return Type.text, Limits(values=_labels(found.declared))
         case "json" | "uuid":  # json: MySQL only: not reached on MariaDB
             return Type(found.data_type), Limits()
         case word:
             return Type.binary if word in _SHAPES else Type.text, Limits()
+
+
+def _labels(declared: str) -> tuple[str, ...]:
+    return tuple(label.replace("''", "'") for label in _LABEL.findall(declared))

@@ -18,13 +18,14 @@ import pyarrow as pa
 import pymysql
 from pyarrow import compute
 
-from rescind.domain.limits import Violation, require
+from rescind.domain.arrow import conform
+from rescind.domain.limits import LOSES_SPACES, Violation, first_altered, require
 from rescind.domain.schema import Column, Table, Type
 from rescind.errors import ConstraintViolated, TargetError
 from rescind.targets import keys
 from rescind.targets.ahead import Encoded
 from rescind.targets.mysql import encode, upsert
-from rescind.targets.mysql.columns import exact, loses_spaces
+from rescind.targets.mysql.columns import exact, labels_of_set, loses_spaces
 from rescind.targets.mysql.connection import Connection, Loaded
 from rescind.targets.mysql.encode import RowText
 from rescind.targets.mysql.failures import LOAD_DISABLED, UNSAFE_STATEMENT, known, number
@@ -235,11 +236,25 @@ def _plain(values: pa.Array[Any]) -> pa.Array[Any]:
 
 def _altered(column: Column, values: pa.Array[Any]) -> Violation | None:
     """The first value that the server would store as another one, without a word."""
-    if (size := exact(column)) is not None:
-        broken, reason = pc.less(pc.binary_length(values), size), f"the column fills up what is not {size} bytes long"
-    elif loses_spaces(column):
-        broken, reason = pc.ends_with(values, " "), "the column cuts spaces off the end"
-    else:
+    if column.type not in (Type.text, Type.binary):
         return None
-    row = pc.index(broken, True).as_py()
-    return None if row < 0 else Violation(row, column.name, None, reason)
+    try:
+        found = conform(values, column.type)
+    except pa.ArrowInvalid:
+        return None  # it is none of the type, which is told as that
+    if (size := exact(column)) is not None:
+        reason = f"the column fills up what is not {size} bytes long"
+        return first_altered(column, pc.less(pc.binary_length(found), size), reason)
+    if loses_spaces(column):
+        return first_altered(column, pc.ends_with(found, " "), LOSES_SPACES)
+    if (labels := labels_of_set(column)) is not None:
+        reason = "the column keeps each of its labels once, as it is spelled and in the order in which it was declared"
+        return first_altered(column, _unlike_set(found, labels), reason)
+    return None
+
+
+def _unlike_set(values: pa.Array[Any], labels: tuple[str, ...]) -> Any:
+    """Which values the server would put in order; in one that is no label it takes a number for the labels' bits."""
+    found = (value for value in pc.unique(values).to_pylist() if value is not None)
+    unlike = [value for value in found if value != ",".join(label for label in labels if label in value.split(","))]
+    return pc.is_in(values, pa.array(unlike, pa.string()))

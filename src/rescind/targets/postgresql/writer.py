@@ -5,18 +5,24 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
+from typing import Any
 
 import psycopg
 import pyarrow as pa
+from pyarrow import compute
 
-from rescind.domain.limits import require
-from rescind.domain.schema import Column
+from rescind.domain.arrow import conform
+from rescind.domain.limits import LOSES_SPACES, Violation, first_altered, require
+from rescind.domain.schema import Column, Type
 from rescind.errors import ConstraintViolated, RescindError
 from rescind.targets.ahead import Encoded
 from rescind.targets.postgresql import binary, text
+from rescind.targets.postgresql.columns import PADDED
 from rescind.targets.postgresql.failures import known, translation
 from rescind.targets.postgresql.relations import Cursor
 from rescind.targets.postgresql.sql import quote
+
+pc: Any = compute  #: its type hints know no constants
 
 _BATCH = "rescind_batch"
 _NUMBER = re.compile(r"\d+")
@@ -43,6 +49,7 @@ class PostgreSQLWriter:
         self._names = [column.name for column in columns]
         self._copy = f"COPY {table} ({', '.join(map(quote, self._names))}) FROM STDIN"
         self._binary = binary.encoder(self._columns, bases)
+        self._padded = {name for name in self._names if bases[name] == PADDED}
 
     def write(self, batch: pa.RecordBatch, known: Collection[Column] = ()) -> int:
         """Append the rows. Raises ConstraintViolated with the row's index in the batch; TargetConflict if cancelled.
@@ -82,8 +89,15 @@ class PostgreSQLWriter:
     def _checked(self, batch: pa.RecordBatch, known: Collection[Column]) -> pa.RecordBatch:
         """The writer's columns of it. Raises ConstraintViolated."""
         batch = batch.select(self._names)
-        require(self._columns, batch.columns, known)
+        require(self._columns, batch.columns, known, self._altered)
         return batch
+
+    def _altered(self, column: Column, values: pa.Array[Any]) -> Violation | None:
+        """The first value that the server would store as another one, without a word."""
+        if column.name in self._padded:
+            with suppress(pa.ArrowInvalid):  # it is none of the type, which is told as that
+                return first_altered(column, pc.ends_with(conform(values, Type.text), " "), LOSES_SPACES)
+        return None
 
     def _copy_in(self, cursor: Cursor, form: str, pieces: Iterable[bytes]) -> None:
         with cursor.copy(f"{self._copy} (FORMAT {form}, ENCODING 'UTF8')") as copy:

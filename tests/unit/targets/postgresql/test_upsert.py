@@ -110,7 +110,7 @@ def test_rows_that_fit_only_one_after_the_other_are_taken(target: PostgreSQLTarg
         ("citext", "Anna", "ANNA"),
         ("text COLLATE nocase", "Anna", "anna"),
         ("varchar(9) COLLATE nocase", "Anna", "aNNa"),
-        ("character(9)", "a", "a  "),
+        ("character(9)", "a", "a"),
         ("numeric", "1.0", "1.00"),
         ("interval", "1 day", "24:00:00"),
         ("inet", "10.0.0.1", "10.0.0.1/32"),

@@ -82,6 +82,20 @@ def test_what_the_catalogue_knows_is_refused_before_anything_is_sent(
     assert error.value.row == 1
 
 
+@pytest.mark.parametrize("key", [[], ["a"]], ids=["append", "upsert"])
+@pytest.mark.parametrize("declared", ["char(5)", "code"])
+def test_spaces_that_a_column_cuts_off_are_refused_in_a_known_column_too(
+    begin: Begin, target: PostgreSQLTarget, sql: Sql, declared: str, key: list[str]
+) -> None:
+    sql(f"CREATE DOMAIN code AS char(5); CREATE TABLE t(a integer PRIMARY KEY, b {declared})")
+    table = target.catalog().table("t")
+    writer = begin().writer(table, NAMES, key)
+    assert writer.write(batch((1, " a"), (2, None)), table.columns) == 2
+    with pytest.raises(ConstraintViolated, match="column b: the column cuts spaces off the end") as error:
+        writer.write(batch((3, "ab"), (4, "ab ")), table.columns)
+    assert error.value.row == 1
+
+
 def test_a_column_is_looked_at_unless_just_this_one_is_known(begin: Begin, sql: Sql) -> None:
     sql("CREATE TABLE t(a integer, b text)")
     short = replace(T.columns[1], limits=Limits(characters=3))  # of which the database knows nothing
