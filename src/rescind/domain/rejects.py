@@ -37,7 +37,7 @@ class Reason(StrEnum):
     constraint = "breaks a constraint: {message}"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Reject:
     """One bad row. `record` counts from 1, the first after the header."""
 

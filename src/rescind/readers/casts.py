@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from typing import Any, NamedTuple, TypeAlias
 from uuid import UUID
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -27,6 +30,7 @@ _WORD_VALUES = pa.array(list(_WORDS.values()))
 
 _INTEGER = re.compile(r"[+-]?[0-9]+")
 _REAL = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?")
+_ZERO = re.compile(r"[+-]?[0.]+([eE].*)?")
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _CLOCK = r"([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9](\.[0-9]{1,6})?)?"
 _TIME = re.compile(_CLOCK)
@@ -49,15 +53,29 @@ _UUID_LENGTHS = pa.array([_UUID_CHARACTERS], pa.int32())
 _UUID_HYPHENS = (8, 13, 18, 23)  #: their places
 _INTEGERS = {Type.integer: (-(2**63), 2**63), Type.unsigned: (0, 2**64)}
 _INTEGER_DIGITS = 20
+#: Below this a double keeps fewer digits the smaller a number is, and in the end none.
+_LEAST_REAL = sys.float_info.min
+_SURE_LENGTH = 300  #: so few characters without an exponent are no number below it but zero
 
 Values: TypeAlias = "pa.Array[Any]"
 
 
 class Failure(NamedTuple):
-    """A value that does not fit: its row in the array, and the reason in words."""
+    """Values that do not fit: their rows in the array, ascending, and the reason in words.
 
-    row: int
+    Of a file that is wrong throughout there are millions: an object for each took a gigabyte.
+    """
+
+    rows: npt.NDArray[np.int64]
     reason: str
+
+
+def by_reason(wrong: Mapping[int, str]) -> tuple[Failure, ...]:
+    """The rows that are wrong, each with its reason, as failures."""
+    rows: dict[str, list[int]] = {}
+    for row in sorted(wrong):
+        rows.setdefault(wrong[row], []).append(row)
+    return tuple(Failure(np.array(found, np.int64), reason) for reason, found in rows.items())
 
 
 @dataclass(frozen=True)
@@ -75,8 +93,7 @@ def cast(text: pa.StringArray, column: Column) -> Cast:
     values = read.values
     if column.type is Type.decimal and column.limits.scale is not None:
         values = _without_spare_zeros(values, column.limits.scale)
-    beyond = limits.beyond(column, values)
-    return Cast(values, (*read.failures, *(Failure(row, reason) for row, reason in sorted(beyond.items()))))
+    return Cast(values, (*read.failures, *by_reason(limits.beyond(column, values))))
 
 
 def cast_whole(text: pa.StringArray, type_: Type) -> Values | None:
@@ -101,10 +118,18 @@ def _whole_unsigned(text: pa.StringArray) -> Values | None:
 
 
 def _whole_real(text: pa.StringArray) -> Values | None:
-    if not has_only(text, _DIGITS + b"+-.eE"):
+    plain = has_only(text, _DIGITS + b"+-.")
+    if not plain and not has_only(text, _DIGITS + b"+-.eE"):
         return None
     values = pc.cast(text, pa.float64())
-    return values if pc.all(pc.is_finite(values), min_count=0).as_py() else None
+    if not pc.all(pc.is_finite(values), min_count=0).as_py():
+        return None
+    sure = plain and not pc.any(pc.greater(pc.binary_length(text), pa.scalar(_SURE_LENGTH)), min_count=0).as_py()
+    return values if sure or _all_zero(text.filter(pc.less(pc.abs(values), pa.scalar(_LEAST_REAL)))) else None
+
+
+def _all_zero(text: pa.StringArray) -> bool:
+    return bool(pc.all(pc.match_substring_regex(text, f"^{_ZERO.pattern}$"), min_count=0).as_py())
 
 
 def _whole_boolean(text: pa.StringArray) -> Values | None:
@@ -205,16 +230,16 @@ def _cast_each(text: pa.StringArray, type_: Type) -> Cast:
     read = _EACH[type_]
     not_of_type, out_of_range = Reason.not_of_type.format(type=type_), Reason.out_of_range.format(type=type_)
     values: list[object] = [None] * len(text)
-    failures = []
+    wrong = {}
     for row, value in enumerate(text.to_pylist()):
         if value is not None:
             try:
                 values[row] = read(value)
             except ValueError:
-                failures.append(Failure(row, not_of_type))
+                wrong[row] = not_of_type
             except OverflowError:
-                failures.append(Failure(row, out_of_range))
-    return Cast(pa.array(values, ARROW[type_]), tuple(failures))
+                wrong[row] = out_of_range
+    return Cast(pa.array(values, ARROW[type_]), by_reason(wrong))
 
 
 def _integer(kind: Type) -> Callable[[str], int]:
@@ -233,7 +258,7 @@ def _integer(kind: Type) -> Callable[[str], int]:
 def _real(text: str) -> float:
     if not _REAL.fullmatch(text):
         raise ValueError
-    if math.isinf(value := float(text)):
+    if math.isinf(value := float(text)) or (abs(value) < _LEAST_REAL and not _ZERO.fullmatch(text)):
         raise OverflowError
     return value
 

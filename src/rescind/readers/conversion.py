@@ -20,7 +20,7 @@ from rescind.domain.arrow import ARROW
 from rescind.domain.rejects import Reason
 from rescind.domain.schema import CALENDAR_DAYS, CALENDAR_MICROSECONDS, Column, Type
 from rescind.readers import casts
-from rescind.readers.casts import Cast, Failure, Values
+from rescind.readers.casts import Cast, Values
 
 pc: Any = compute  #: its type hints know no constants
 
@@ -65,7 +65,7 @@ def convert(values: Values, column: Column) -> Cast:
             wrong.setdefault(int(row), reason)
     fit = found.values if not wrong else _null_at(found.values, list(wrong))
     wrong |= limits.beyond(column, fit)
-    return Cast(fit, tuple(Failure(row, wrong[row]) for row in sorted(wrong)))
+    return Cast(fit, casts.by_reason(wrong))
 
 
 def _converted(values: Values, type_: Type) -> _Converted | None:

@@ -39,7 +39,7 @@ R = TypeVar("R")
 
 
 class Texts(NamedTuple):
-    """Some records' numbers in the file, from 1, their fields, and what is wrong with the records beside them.
+    """Some records' numbers in the file, from 1, their fields, and what is wrong with the first of those beside them.
 
     Of `columns` a field is null where it is NULL in a column of text, of `bare` where it is in any other.
     """
@@ -48,6 +48,7 @@ class Texts(NamedTuple):
     columns: tuple[pa.StringArray, ...]
     bare: tuple[pa.StringArray, ...]
     rejects: tuple[Reject, ...]
+    rejected: int
 
 
 class DelimitedReader:
@@ -80,8 +81,11 @@ class DelimitedReader:
 
         def look(block: Block) -> tuple[int, list[Holding]]:
             fields = self._parser.parse(block)
-            texts = map(null_where_na, fields.columns, fields.na)
-            return fields.total, [column.holding(text) for column, text in zip(columns, texts, strict=True)]
+            holdings = []
+            for column, text, na in zip(columns, fields.columns, fields.na, strict=True):
+                check()
+                holdings.append(column.holding(null_where_na(text, na)))
+            return fields.total, holdings
 
         for total, holdings in self._results(look, check):
             self._rows_read += total
@@ -95,19 +99,19 @@ class DelimitedReader:
 
         def look(block: Block) -> tuple[int, Rows]:
             read = self._parser.parse(block)
-            return read.total, typed_rows(read, placed, self.spelling, keep)
+            return read.total, typed_rows(read, placed, self.spelling, keep, check)
 
         for total, rows in self._results(look, check):
             before, self._rows_read = self._rows_read, self._rows_read + total
             yield rows.after(before)
 
-    def texts(self, check: Check) -> Iterator[Texts]:
-        """All records in the file's order, as text."""
+    def texts(self, check: Check, keep: int) -> Iterator[Texts]:
+        """All records in the file's order, as text, with at most `keep` rejects in each of the Texts."""
 
         def look(block: Block) -> tuple[int, Texts]:
             read = self._parser.parse(block)
             bare = tuple(map(null_where_na, read.columns, read.na))
-            return read.total, Texts(read.records + 1, read.columns, bare, misshapen(read))
+            return read.total, Texts(read.records + 1, read.columns, bare, misshapen(read, keep), len(read.malformed))
 
         for total, texts in self._results(look, check):
             before, self._rows_read = self._rows_read, self._rows_read + total

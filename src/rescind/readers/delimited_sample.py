@@ -47,13 +47,17 @@ class TextColumn:
 
 @dataclass(frozen=True)
 class DelimitedSample:
-    """Records from the file's beginning, as the options read them; `total` counts those that are no rows too."""
+    """Records from the file's beginning, as the options read them; `total` counts those that are no rows too.
+
+    Of these, `rejected` in number, only the first are among the rejects.
+    """
 
     options: Options
     dialect: Dialect
     proposals: tuple[Proposal, ...]
     columns: tuple[TextColumn, ...]
     rejects: tuple[Reject, ...]
+    rejected: int
     total: int
     whole: bool
 
@@ -66,13 +70,16 @@ class DelimitedSample:
         ]
 
 
-def look(source: Source, format_: Format, check: Check) -> DelimitedSample:
-    """Read `source.sample_bytes`. Of options that are not said the file may tell; see `proposals`."""
+def look(source: Source, format_: Format, check: Check, keep: int) -> DelimitedSample:
+    """Read `source.sample_bytes`. Of options that are not said the file may tell; see `proposals`.
+
+    At most `keep` rejects are told.
+    """
     said = source.options.chosen
     proposals = [*_of_layout(source, format_)]
     source = replace(source, options=_with(source.options, proposals))
     with closing(DelimitedReader(source, format_)) as reader:
-        blocks = list(reader.texts(check))
+        blocks = list(reader.texts(check, keep))
         records, texts = _joined(reader, blocks)
         columns = [*_typed(zip(reader.header, *texts, strict=True), records, reader.spelling, check)]
         further = [*_of_spelling(columns, said)]
@@ -85,7 +92,8 @@ def look(source: Source, format_: Format, check: Check) -> DelimitedSample:
             reader.dialect,
             (*proposals, *further),
             tuple(columns),
-            tuple(chain.from_iterable(block.rejects for block in blocks)),
+            tuple(islice(chain.from_iterable(block.rejects for block in blocks), keep)),
+            sum(block.rejected for block in blocks),
             reader.rows_read,
             reader.whole,
         )

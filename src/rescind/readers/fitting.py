@@ -66,27 +66,27 @@ def assemble(
     Of each record the first thing wrong counts, and at most `keep` of them are told: a file in which all are wrong is
     not to take long.
     """
-    wrong: dict[int, tuple[Part, Failure]] = {}
-    for part in parts:
-        for failure in part.failures:
-            wrong.setdefault(failure.row, (part, failure))
+    found = [(part, failure) for part in parts for failure in part.failures if len(failure.rows)]
     columns = tuple(part.column for part in parts)
     batch = pa.RecordBatch.from_arrays([part.values for part in parts], names=[column.name for column in columns])
-    if not wrong and not malformed:
+    if not found and not malformed:
         return Rows(batch, records, columns=columns)
-    fits = np.ones(len(records), np.bool_)
-    fits[list(wrong)] = False
-    rows = {int(records[row]): row for row in wrong}
-    bad = sorted((*rows, *malformed))
-    rejects = tuple(_reject(n, rows[n], *wrong[rows[n]]) if n in rows else told(n) for n in bad[:keep])
-    return Rows(batch.filter(pa.array(fits)), records[fits], rejects, len(bad), columns)
+    wrong = np.full(len(records), len(found))  # per row, which of those counts
+    for place in reversed(range(len(found))):
+        wrong[found[place][1].rows] = place
+    fits = wrong == len(found)
+    bad = np.flatnonzero(~fits)
+    rows = dict(zip(records[bad[:keep]].tolist(), bad[:keep].tolist(), strict=True))
+    first = sorted((*rows, *malformed))[:keep]
+    rejects = tuple(_reject(n, rows[n], *found[wrong[rows[n]]]) if n in rows else told(n) for n in first)
+    return Rows(batch.filter(pa.array(fits)), records[fits], rejects, len(bad) + len(malformed), columns)
 
 
-def forbidden_nulls(column: Column, values: Values) -> list[Failure]:
+def forbidden_nulls(column: Column, values: Values) -> tuple[Failure, ...]:
     """The rows without a value where the column needs one."""
     if column.nullable or not values.null_count:
-        return []
-    return [Failure(int(row), Reason.null) for row in np.flatnonzero(values.is_null().to_numpy(zero_copy_only=False))]
+        return ()
+    return (Failure(np.flatnonzero(values.is_null().to_numpy(zero_copy_only=False)), Reason.null),)
 
 
 def _part(given: Given) -> Part:

@@ -319,10 +319,10 @@ def _given(column: Column, tokens: pa.BinaryArray) -> Given:
         return Given(column, tokens.cast(pa.string()))
     text = _unquoted(tokens)
     nested = np.flatnonzero(_nested(tokens).fill_null(False).to_numpy(zero_copy_only=False))
-    failures = [Failure(int(row), Reason.nested) for row in nested]
+    failure = Failure(nested, Reason.nested)
     if column.type is Type.binary:
-        return _from_base64(column, text, failures)
-    return Given(column, text, tuple(failures))
+        return _from_base64(column, text, failure)
+    return Given(column, text, (failure,))
 
 
 def _nested(tokens: pa.BinaryArray) -> Any:
@@ -343,15 +343,17 @@ def _unquoted(tokens: pa.BinaryArray) -> pa.StringArray:
     return unquoted
 
 
-def _from_base64(column: Column, text: pa.StringArray, failures: list[Failure]) -> Given:
+def _from_base64(column: Column, text: pa.StringArray, nested: Failure) -> Given:
     values: list[bytes | None] = []
+    other: list[int] = []
     for row, value in enumerate(text.to_pylist()):
         try:
             values.append(None if value is None else base64.b64decode(value, validate=True))
         except (binascii.Error, ValueError):
             values.append(None)
-            failures.append(Failure(row, Reason.base64))
-    return Given(column, pa.array(values, pa.binary()), tuple(failures))
+            other.append(row)
+    failures = nested, Failure(np.array(other, np.int64), Reason.base64)
+    return Given(column, pa.array(values, pa.binary()), failures)
 
 
 class _Sight(NamedTuple):
@@ -366,7 +368,7 @@ class _Seen:
     """What one column may still be, after the values seen so far."""
 
     def __init__(self) -> None:
-        self._inference = Inference(Spelling())
+        self._inference = Inference(Spelling(), codes=False)
         self._strings = self._nested = False
 
     def sight(self, tokens: pa.BinaryArray) -> _Sight:

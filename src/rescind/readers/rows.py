@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 
 from rescind.domain.rejects import Reason, Reject, shorten
 from rescind.domain.schema import Column, Type
+from rescind.pipeline import Check
 from rescind.readers.casts import cast
 from rescind.readers.fields import Fields, Malformed
 from rescind.readers.fitting import Part, assemble, forbidden_nulls
@@ -22,19 +23,25 @@ _KEEPS_NA = (Type.text, Type.binary)
 _NULL = pa.scalar(None, pa.string())
 
 
-def typed_rows(fields: Fields, columns: Sequence[tuple[Column, int]], spelling: Spelling, keep: int | None) -> Rows:
+def typed_rows(
+    fields: Fields, columns: Sequence[tuple[Column, int]], spelling: Spelling, keep: int | None, check: Check
+) -> Rows:
     """Rows of these columns, in this order; each comes with its position in the file.
 
-    Records are numbered from 1 within these fields.
+    Records are numbered from 1 within these fields. `check` is called for each column: where all values are wrong, a
+    wide block takes seconds.
     """
-    parts = [_part(column, fields.columns[place], fields.na[place], spelling) for column, place in columns]
+    parts = []
+    for column, place in columns:
+        check()
+        parts.append(_part(column, fields.columns[place], fields.na[place], spelling))
     malformed = {bad.record + 1: bad for bad in fields.malformed}
     return assemble(parts, fields.records + 1, keep, malformed, lambda record: _reject(malformed[record], fields))
 
 
-def misshapen(fields: Fields) -> tuple[Reject, ...]:
-    """The records that are no rows at all; numbered as in `typed_rows`."""
-    return tuple(_reject(bad, fields) for bad in sorted(fields.malformed, key=lambda bad: bad.record))
+def misshapen(fields: Fields, keep: int) -> tuple[Reject, ...]:
+    """The first records, at most `keep`, that are no rows at all; numbered as in `typed_rows`."""
+    return tuple(_reject(bad, fields) for bad in sorted(fields.malformed, key=lambda bad: bad.record)[:keep])
 
 
 def null_where_na(text: pa.StringArray, na: npt.NDArray[np.bool_] | None) -> pa.StringArray:

@@ -24,7 +24,7 @@ from rescind.domain.schema import Column, Type
 from rescind.errors import InvalidHeader, InvalidInput
 from rescind.pipeline import Check, in_a_thread
 from rescind.readers import ods_scan, xlsx_scan
-from rescind.readers.casts import Failure
+from rescind.readers.casts import Failure, by_reason
 from rescind.readers.fitting import Given, fit
 from rescind.readers.header import check_names
 from rescind.readers.options import Format
@@ -113,9 +113,7 @@ class SpreadsheetReader(PiecewiseReader[Lines]):
         """The cells of one column that show an error, which come as empty ones."""
         column = place + (self._extent.columns or (0, 0))[0]
         found = [(index, self._extent.errors.get(row, {}).get(column)) for index, row in enumerate(rows)]
-        return tuple(
-            Failure(index, Reason.sheet_error.format(error=error)) for index, error in found if error is not None
-        )
+        return by_reason({row: Reason.sheet_error.format(error=error) for row, error in found if error is not None})
 
     def _names(self, check: Check) -> tuple[str, ...]:
         sheet = self._sheet(check)

@@ -33,6 +33,10 @@ GOOD: list[tuple[Type, str, Any]] = [
     (Type.real, "+1.5E-3", 0.0015),
     (Type.real, "1e300", 1e300),
     (Type.real, "0.1", 0.1),
+    (Type.real, "2.2250738585072014e-308", 2.2250738585072014e-308),
+    (Type.real, "-0.00", 0.0),
+    (Type.real, "0e-999", 0.0),
+    (Type.real, "0" * 400, 0.0),
     (Type.decimal, "1.10", "1.10"),
     (Type.decimal, "-123456789012345678901234567890.5", "-123456789012345678901234567890.5"),
     *[(Type.boolean, word, True) for word in ("true", "TRUE", "True", "t", "T", "1")],
@@ -128,6 +132,10 @@ OUT_OF_RANGE = [
     (Type.integer, "9" * 5000),
     (Type.real, "1e309"),
     (Type.real, "-1e999"),
+    (Type.real, "1e-400"),
+    (Type.real, "-1.23456789012345e-320"),
+    (Type.real, "2.225073858507201e-308"),
+    (Type.real, f"0.{'0' * 400}1"),
 ]
 
 

@@ -30,7 +30,9 @@ def read(values: pa.Array[Any], type_: Type, limits: Limits = Limits()) -> tuple
     found = convert(flat(values), Column("a", type_, "", limits=limits))
     assert found.values.type == ARROW[type_]
     assert len(found.values) == len(values)
-    return found.values.to_pylist(), {failure.row: failure.reason for failure in found.failures}
+    return found.values.to_pylist(), {
+        row: failure.reason for failure in found.failures for row in failure.rows.tolist()
+    }
 
 
 EXACT: list[tuple[Any, Any, Type, Any]] = [
@@ -102,6 +104,7 @@ NOT_EXACT: list[tuple[Any, Any, Type, str]] = [
     (math.nan, pa.float64(), Type.integer, "not a valid integer"),
     (math.inf, pa.float64(), Type.unsigned, "not a valid unsigned"),
     (2.0**63, pa.float64(), Type.integer, "out of range for integer"),
+    ("1e-400", pa.string(), Type.real, "out of range for real"),
     (-1.0, pa.float64(), Type.unsigned, "out of range for unsigned"),
     (math.nan, pa.float64(), Type.decimal, "not a valid decimal"),
     (-math.inf, pa.float64(), Type.decimal, "not a valid decimal"),

@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.support.reading import never
 
 from rescind.domain.limits import require
 from rescind.domain.schema import Column, Limits, Type
@@ -89,6 +90,15 @@ VALUES = st.one_of(
 )
 
 
+def test_a_stop_is_heard_at_each_column() -> None:
+    """A block whose values are all wrong takes seconds if it is wide."""
+    asked: list[None] = []
+    fields = Parser(3, Dialect()).parse(Block(b"x,y,z\n", 0))
+    columns = [(Column(name, Type.integer, ""), place) for place, name in enumerate("abc")]
+    typed_rows(fields, columns, Spelling(), None, lambda: asked.append(None))
+    assert len(asked) == len(columns)
+
+
 def expect_fitting(rows: Rows, column: Column) -> None:
     assert rows.columns == (column,)
     require(rows.columns, rows.batch.columns)
@@ -106,6 +116,6 @@ def test_typed_values_that_are_let_through_fit(column: Column, typed: tuple[pa.D
 def test_fields_of_text_that_are_let_through_fit(column: Column, texts: list[str]) -> None:
     quoted = "".join('"' + text.replace('"', '""') + '"\n' for text in texts)
     fields = Parser(1, Dialect()).parse(Block(quoted.encode(), 0))
-    rows = typed_rows(fields, [(column, 0)], Spelling(), None)
+    rows = typed_rows(fields, [(column, 0)], Spelling(), None, never)
     assert rows.batch.num_rows + rows.rejected == len(texts)
     expect_fitting(rows, column)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import codecs
 from collections.abc import Callable
+from itertools import count
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pyarrow as pa
@@ -13,7 +15,7 @@ import pytest
 from tests.support.reading import MIB, gzipped
 
 from rescind.domain.schema import Type
-from rescind.errors import InputChanged, InvalidArguments, InvalidEncoding, InvalidHeader
+from rescind.errors import InputChanged, InvalidArguments, InvalidEncoding, InvalidHeader, InvalidInput
 from rescind.readers import inspect as inspecting
 from rescind.readers.dialect import Dialect
 from rescind.readers.evidence import Evidence
@@ -56,7 +58,7 @@ def test_the_value_that_ruled_out_a_narrower_type_is_told_with_its_record(look: 
     lines = [f"{number},2024-01-01" for number in range(1, 5_001)]
     lines[99] = '"1\n2"x,2024-01-01'
     lines[2_999] = "2.5,2024-01-01"
-    lines[4_999] = "1e3,"
+    lines[4_999] = "1e+3,"
     found = look(("a,b\n" + "\n".join(lines)).encode())
     assert found.columns[0].evidence == (Evidence(Type.integer, 3000, "2.5"),)
     assert [(e.type, e.record) for e in found.columns[1].evidence] == [
@@ -150,6 +152,15 @@ def test_case_c5_no_encoding_is_guessed(look: Look) -> None:
     with pytest.raises(InvalidEncoding, match="'café' with encoding=windows-1252"):
         look(b"a,b\n1,caf\xe9\n")
     assert look(b"a,b\n1,caf\xe9\n", encoding="windows-1252").rows.to_pylist() == [{"a": 1, "b": "café"}]
+
+
+def test_nobody_waits_for_long_even_where_other_threads_do_the_work(
+    look: Look, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The clock goes on by a second whenever it is read."""
+    monkeypatch.setattr(inspecting, "time", SimpleNamespace(monotonic=count().__next__))
+    with pytest.raises(InvalidInput, match="takes too long to be looked through"):
+        look(b"a,b\n1,2\n")
 
 
 def test_options_are_obeyed(look: Look) -> None:

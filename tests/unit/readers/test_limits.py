@@ -23,8 +23,31 @@ from rescind.readers.registry import open_reader
 reader = open_reader(Source(Path(sys.argv[1]), 2**24, 2**40))
 fields = [InputField(column.name, column) for column in reader.infer(lambda: None)]
 print(sum(rows.batch.num_rows for rows in reader.rows(fields, lambda: None)))
+"""
+
+PEAK = """
 status = Path("/proc/self/status").read_text()  # not getrusage, which knows the parent's peak too
 print(1024 * int(status.partition("VmHWM:")[2].split()[0]))
+"""
+OPEN_IT = """
+import sys
+from pathlib import Path
+from rescind.domain.schema import Column, Type
+from rescind.readers.inspect import inspect
+from rescind.readers.reader import InputField, Source
+from rescind.readers.registry import open_reader
+
+source = Source(Path(sys.argv[1]), 2**24, 2**40)
+"""
+REJECT_ALL = f"""{OPEN_IT}
+reader = open_reader(source)
+fields = [InputField(name, Column(name, Type.integer, "")) for name in reader.header]
+print(sum(len(rows.rejects) for rows in reader.rows(fields, lambda: None)))
+{PEAK}
+"""
+INSPECT_IT = f"""{OPEN_IT}
+print(inspect(source).rejected)
+{PEAK}
 """
 
 
@@ -75,7 +98,33 @@ def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
         file.write(b"a,b,c,d,e\n")
         for _ in range(count):
             file.write(line * 10_000)
-    done = subprocess.run([sys.executable, "-c", READ_IT, str(path)], check=True, capture_output=True, text=True)
-    found, peak = map(int, done.stdout.split())
+    found, peak = measured(READ_IT + PEAK, path)
     assert found == count * 10_000
     assert peak < 400 * MIB
+
+
+@pytest.mark.parametrize(("header", "line"), [(b"a\n", b"x\n"), (b"a,b\n", b"x\n")])
+def test_case_c1_rejects_of_millions_of_short_lines_are_not_all_in_memory(
+    tmp_path: Path, header: bytes, line: bytes
+) -> None:
+    path = tmp_path / "x"
+    count = 1_000_000
+    path.write_bytes(header + line * count)
+    found, peak = measured(REJECT_ALL, path)
+    assert found == count
+    assert peak < 350 * MIB
+
+
+def test_case_c1_nor_are_those_of_a_file_that_is_looked_at(tmp_path: Path) -> None:
+    path = tmp_path / "x.csv"
+    count = 2 * MIB
+    path.write_bytes(b"a,b\n" + b"x\n" * count)
+    found, peak = measured(INSPECT_IT, path)
+    assert found == count
+    assert peak < 350 * MIB
+
+
+def measured(program: str, path: Path) -> list[int]:
+    """What the program prints of the file: a number, and the peak of its memory in bytes."""
+    done = subprocess.run([sys.executable, "-c", program, str(path)], check=True, capture_output=True, text=True)
+    return [*map(int, done.stdout.split())]

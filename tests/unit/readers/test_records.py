@@ -7,6 +7,7 @@ import io
 from collections.abc import Iterator
 from itertools import groupby
 from operator import itemgetter
+from unittest.mock import patch
 
 import pytest
 from hypothesis import given
@@ -15,8 +16,9 @@ from tests.support.reading import Files
 
 from rescind.domain.rejects import Reason, Reject
 from rescind.domain.schema import Type
+from rescind.readers import records
 from rescind.readers.dialect import Dialect
-from rescind.readers.records import Block, split
+from rescind.readers.records import BLOCK_RECORDS, Block, split
 
 TOO_LONG = 10**9
 
@@ -90,7 +92,7 @@ DIALECTS = st.sampled_from([Dialect(), Dialect(";", "'"), Dialect(",", ""), Dial
 def test_however_the_bytes_arrive_the_pieces_are_the_same(text: str, size: int, dialect: Dialect) -> None:
     data = text.translate(str.maketrans(',"', dialect.delimiter + (dialect.quote or '"'))).encode()
 
-    def records(step: int) -> list[tuple[bytes, bool]]:
+    def parts(step: int) -> list[tuple[bytes, bool]]:
         """What is broken, and what stands between."""
         found: list[tuple[bytes, bool]] = []
         position = 0
@@ -106,17 +108,39 @@ def test_however_the_bytes_arrive_the_pieces_are_the_same(text: str, size: int, 
         assert b"".join(part for part, _ in found) == data
         return [*joined(found)]
 
-    assert records(size) == records(len(data) + 1)
+    assert parts(size) == parts(len(data) + 1)
 
 
-@given(st.lists(st.lists(st.text('a",\n\r é', max_size=6), min_size=2, max_size=2), max_size=8), st.integers(1, 20))
-def test_every_block_of_a_well_written_file_ends_with_a_record(table: list[list[str]], size: int) -> None:
+@given(
+    st.lists(st.lists(st.text('a",\n\r é', max_size=6), min_size=2, max_size=2), max_size=8),
+    st.integers(1, 200),
+    st.sampled_from(["\n", "\r", "\r\n"]),
+    st.integers(1, 5),
+)
+def test_every_block_of_a_well_written_file_ends_with_a_record_and_has_not_too_many(
+    table: list[list[str]], size: int, end: str, most: int
+) -> None:
     file = io.StringIO(newline="")
-    csv.writer(file).writerows(table)
+    csv.writer(file, lineterminator=end, quoting=csv.QUOTE_ALL).writerows(table)
     data = file.getvalue().encode()
     found: list[list[str]] = []
-    for piece in split(Dribble(data, size), 0, TOO_LONG, 2, Dialect()):
-        assert isinstance(piece, Block)
-        assert not piece.broken
-        found += csv.reader(io.StringIO(piece.data.decode(), newline=""), strict=True)
+    with patch.object(records, "BLOCK_RECORDS", most):
+        for piece in split(Dribble(data, size), 0, TOO_LONG, 2, Dialect()):
+            assert isinstance(piece, Block)
+            assert not piece.broken
+            block = [*csv.reader(io.StringIO(piece.data.decode(), newline=""), strict=True)]
+            assert len(block) <= most
+            found += block
     assert found == table
+
+
+@pytest.mark.parametrize("ends", [b"\n", b"\r", b"\r\n", b"\n\r"], ids=repr)
+@pytest.mark.parametrize("value", [b"x", b'"x"', b""])
+def test_a_file_of_short_lines_comes_in_blocks_of_bounded_records(value: bytes, ends: bytes) -> None:
+    """What is wrong with each of them takes memory and time, so that a stop would wait for a block of millions."""
+    data = (value + ends) * (2 * BLOCK_RECORDS)
+    pieces = [*split(io.BytesIO(data), 0, TOO_LONG, 1, Dialect())]
+    blocks = [piece.data for piece in pieces if isinstance(piece, Block)]
+    assert b"".join(blocks) == data
+    assert max(len(block.splitlines()) for block in blocks) <= BLOCK_RECORDS
+    assert len(blocks) <= 2 + len(data.splitlines()) // BLOCK_RECORDS
