@@ -218,6 +218,7 @@ def test_bytes_are_base64(files: Files, wrap: Wrap) -> None:
     [
         (Type.integer, ["1", "-2", "null"]),
         (Type.real, ["1", "2.5"]),
+        (Type.real, ["1", "1E5", "2e7"]),
         (Type.boolean, ["true", "false"]),
         (Type.date, ['"2024-02-29"', "null"]),
         (Type.timestamp, ['"2024-02-29T10:11:12.5"']),
