@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
+from decimal import Decimal
 from typing import Any, NamedTuple, TypeAlias
 from uuid import UUID
 
@@ -125,11 +126,12 @@ def _whole_real(text: pa.StringArray) -> Values | None:
     if not pc.all(pc.is_finite(values), min_count=0).as_py():
         return None
     sure = plain and not pc.any(pc.greater(pc.binary_length(text), pa.scalar(_SURE_LENGTH)), min_count=0).as_py()
-    return values if sure or _all_zero(text.filter(pc.less(pc.abs(values), pa.scalar(_LEAST_REAL)))) else None
-
-
-def _all_zero(text: pa.StringArray) -> bool:
-    return bool(pc.all(pc.match_substring_regex(text, f"^{_ZERO.pattern}$"), min_count=0).as_py())
+    if sure:
+        return values
+    zero = pc.match_substring_regex(text, f"^{_ZERO.pattern}$")
+    small = pc.and_(pc.less(pc.abs(values), pa.scalar(_LEAST_REAL)), pc.invert(zero))
+    found: Any = text.filter(small).to_pylist()
+    return None if any(map(_loses_digits, found)) else values
 
 
 def _whole_boolean(text: pa.StringArray) -> Values | None:
@@ -258,9 +260,16 @@ def _integer(kind: Type) -> Callable[[str], int]:
 def _real(text: str) -> float:
     if not _REAL.fullmatch(text):
         raise ValueError
-    if math.isinf(value := float(text)) or (abs(value) < _LEAST_REAL and not _ZERO.fullmatch(text)):
+    value = float(text)
+    if math.isinf(value) or (abs(value) < _LEAST_REAL and not _ZERO.fullmatch(text) and _loses_digits(text)):
         raise OverflowError
     return value
+
+
+def _loses_digits(text: str) -> bool:
+    """Whether a number too small for all its digits would come out as another; one as exported from there does not."""
+    value = float(text)
+    return not value or Decimal(text) != Decimal(repr(value))
 
 
 def _boolean(text: str) -> bool:

@@ -34,6 +34,8 @@ GOOD: list[tuple[Type, str, Any]] = [
     (Type.real, "1e300", 1e300),
     (Type.real, "0.1", 0.1),
     (Type.real, "2.2250738585072014e-308", 2.2250738585072014e-308),
+    (Type.real, "5e-324", 5e-324),
+    (Type.real, "1.2347e-320", 1.2347e-320),
     (Type.real, "-0.00", 0.0),
     (Type.real, "0e-999", 0.0),
     (Type.real, "0" * 400, 0.0),
@@ -134,7 +136,7 @@ OUT_OF_RANGE = [
     (Type.real, "-1e999"),
     (Type.real, "1e-400"),
     (Type.real, "-1.23456789012345e-320"),
-    (Type.real, "2.225073858507201e-308"),
+    (Type.real, "1e-9999999999999999999999"),
     (Type.real, f"0.{'0' * 400}1"),
 ]
 
