@@ -48,7 +48,7 @@ As found with profiles of the runs on two cores; [0006](decisions/0006-how-each-
 
 - **PostgreSQL and MariaDB, narrow CSV.** The server is busy almost all the time, and with the same work as for its own
   client. What is left is the claim, both phases of the commit and the ledger, about a twentieth of a second, the first
-  block that the server waits for, and the answers at the begin and end of each statement of at most 50,000 rows.
+  block that the server waits for, and the answers at the begin and end of each statement of at most 65,536 rows.
 - **PostgreSQL, 15 columns and Parquet.** The server works half as much as for `\\copy` of CSV, and waits for the
   worker: reading, checking and encoding take more processor time than it does, and Python's threads wait for each
   other. Two writers help for that reason.

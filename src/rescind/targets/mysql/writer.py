@@ -34,7 +34,7 @@ from rescind.targets.mysql.sql import quote
 
 pc: Any = compute  #: its type hints know no constants
 
-ROWS_PER_STATEMENT = 50_000  #: of LOAD DATA
+ROWS_PER_STATEMENT = 65_536  #: of LOAD DATA
 PACKET_BYTES = 256 * 1024
 INSERT_BYTES = 512 * 1024
 SEARCH_BYTES = 32 * 1024  #: of an INSERT that looks for the row that was refused
