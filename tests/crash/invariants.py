@@ -129,22 +129,27 @@ def uploads_are_kept_as_long_as_needed(o: Observed) -> Iterator[str]:
 
 
 def files_are_there_with_the_commit(o: Observed) -> Iterator[str]:
-    """Committed: the attempt's file, whole, as its receipt says. Any other end: none, and before it none for anyone."""
+    """Committed: the attempt's file, whole, as its receipt says. Checked: that of rejects.
+
+    Any other end: none, and before it none for anyone.
+    """
     yield from (f"a file was given out while its task was {state}" for state in o.served if state != State.committed)
     if o.state not in _DONE:
         return
-    outputs = (o.receipt or {}).get("outputs", ()) if o.state == State.committed else ()
+    committed, checked = o.state == State.committed, o.state == State.checked
+    outputs = [output for output in (o.receipt or {}).get("outputs", ()) if committed or checked]
+    outputs = [output for output in outputs if committed or output["kind"] == "rejects"]
     told = {f"{o.task_id}.{o.attempt}.{output['kind']}": output["sha256"] for output in outputs}
     if {name: sha256(data).hexdigest() for name, data in o.files.items()} != told:
         yield f"{o.state}, and the files are {dict(o.files)}, and the receipt tells of {told}"
-    makes = o.state == State.committed and (o.file_bytes is not None or o.left_out is not None)
+    makes = (committed and o.file_bytes is not None) or ((committed or checked) and o.left_out is not None)
     if len(o.files) != makes or (makes and o.file_bytes not in (None, *o.files.values())):
         yield f"{o.state}, and the files are {dict(o.files)}, not {o.file_bytes!r}"
 
 
 def rejects_are_told(o: Observed) -> Iterator[str]:
-    """Committed: the receipt counts the rows that were left out, and the file of rejects names each of them once."""
-    if o.state != State.committed or o.receipt is None:
+    """Committed or checked: the receipt counts the rows that were left out, and the file names each of them once."""
+    if o.state not in (State.committed, State.checked) or o.receipt is None:
         return
     left_out = o.left_out or ()
     if (told := o.receipt.get("rows_rejected", 0)) != len(left_out):

@@ -68,6 +68,17 @@ SKIPPED = replace(
     seen_early=(BEFORE,),
     served=("committed",),
 )
+CHECKED = replace(
+    SKIPPED,
+    state="checked",
+    events=(("submitted", 0), ("running", 1), ("aborting", 1), ("checked", 1)),
+    markers=(),
+    committing=(),
+    tables=BEFORE,
+    seen=(BEFORE,),
+    served=(),
+    may_end=frozenset({"checked"}),
+)
 STOPPED = replace(
     COMMITTED,
     state="stopped",
@@ -86,7 +97,7 @@ FAILED = replace(
 )
 
 
-@pytest.mark.parametrize("facts", [COMMITTED, REPORTED, SKIPPED, STOPPED, FAILED])
+@pytest.mark.parametrize("facts", [COMMITTED, REPORTED, SKIPPED, CHECKED, STOPPED, FAILED])
 def test_what_is_right_is_not_complained_of(facts: Observed) -> None:
     assert violations(facts) == []
 
@@ -155,6 +166,9 @@ WRONG: dict[str, tuple[Observed, dict[str, Any]]] = {
     "files that the receipt does not tell of": (REPORTED, {"receipt": COMMITTED.receipt}),
     "files that are not there": (COMMITTED, {"receipt": REPORTED.receipt}),
     "files none of rejects": (SKIPPED, {"files": {}}),
+    "files none of a dry run's rejects": (CHECKED, {"files": {}}),
+    "files of a dry run": (CHECKED, {"files": {"t.1.export": b""}, "left_out": None}),
+    "rejects of a dry run that are others": (CHECKED, {"left_out": (3,)}),
     "files given out too early": (SKIPPED, {"served": ("running",)}),
     "rejects that no receipt tells of": (SKIPPED, {"receipt": {**_receipt(SKIPPED), "rows_rejected": 0}}),
     "rejects that were not read": (SKIPPED, {"receipt": {**_receipt(SKIPPED), "rows_read": 1}}),

@@ -47,7 +47,7 @@ def test_batches_are_bounded_in_rows_and_bytes(files: Files) -> None:
     reader = files.open(MANY)
     found = list(batches(reader, columns(reader, Type.integer, Type.text)))
     assert sum(batch.num_rows for batch in found) == 500_000
-    assert max(batch.num_rows for batch in found) <= 50_000
+    assert max(batch.num_rows for batch in found) <= 65_536
     assert max(batch.nbytes for batch in found) < 4 * MIB
 
 
