@@ -137,8 +137,8 @@ def files_are_there_with_the_commit(o: Observed) -> Iterator[str]:
     if o.state not in _DONE:
         return
     committed, checked = o.state == State.committed, o.state == State.checked
-    outputs = [output for output in (o.receipt or {}).get("outputs", ()) if committed or checked]
-    outputs = [output for output in outputs if committed or output["kind"] == "rejects"]
+    outputs = (o.receipt or {}).get("outputs", ())
+    outputs = [output for output in outputs if committed or (checked and output["kind"] == "rejects")]
     told = {f"{o.task_id}.{o.attempt}.{output['kind']}": output["sha256"] for output in outputs}
     if {name: sha256(data).hexdigest() for name, data in o.files.items()} != told:
         yield f"{o.state}, and the files are {dict(o.files)}, and the receipt tells of {told}"

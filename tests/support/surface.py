@@ -18,6 +18,7 @@ from pydantic import SecretStr
 from sqlalchemy import update
 from structlog.testing import capture_logs
 from tests.support.memory import socket_path
+from tests.support.serving import in_background
 from werkzeug.serving import WSGIRequestHandler, make_server
 from werkzeug.test import TestResponse
 
@@ -151,15 +152,8 @@ class Surface:
     @contextmanager
     def served(self) -> Iterator[str]:
         """The API over HTTP, while the block runs; its address."""
-        server = make_server("127.0.0.1", 0, self.app, threaded=True, request_handler=_Silent)
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}"
-        finally:
-            server.shutdown()
-            thread.join()
-            server.server_close()
+        with in_background(make_server("127.0.0.1", 0, self.app, threaded=True, request_handler=_Silent)) as url:
+            yield url
 
 
 class _Silent(WSGIRequestHandler):
